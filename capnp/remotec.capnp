@@ -1,0 +1,160 @@
+# The API between a remote binary's runtime stub and a runtime server.
+#
+# Two bindings carry it. Framed: on a connection that starts with the 8 bytes
+# "REMOTEC1" both sides send Message structs as Cap'n Proto stream frames of
+# exactly one segment; stubs use it. RPC: on a connection that starts with
+# "REMOTECR" the bootstrap capability is a Server; tools use it.
+#
+# docs/api.md tells the protocol: who sends what when, and how descriptors
+# and shared memory travel.
+
+@0xd1f2a7c4b8e63590;
+
+using Go = import "/go.capnp";
+$Go.package("capnp");
+$Go.import("remotec.dev/capnp");
+
+struct Message {
+  union {
+    attach @0 :Attach;          # process to server, first on a connection
+    attached @1 :Attached;      # the answer, or
+    refused @2 :Refused;
+    link @3 :Link;              # process to server, first on a further connection
+    call @4 :Call;              # process to server, on a link
+    reply @5 :Reply;            # answers a call, in order, on the same link
+    event @6 :Event;            # server to process, on the first connection
+    goroutines @7 :Goroutines;  # process to server, on the first connection
+  }
+}
+
+struct Attach {
+  apiVersion @0 :UInt32;   # must equal the server's
+  pid @1 :UInt32;          # of the process itself, on its host
+  umask @2 :UInt32;
+  flags @3 :UInt32;        # 1: descriptors 0, 1, 2 and the working directory travel along (SCM_RIGHTS)
+                           # 2: started by the server it attaches to
+  cpuFeatures @4 :UInt64;  # CPUID leaf 1 ECX in the low half, leaf 7 EBX in the high half
+  goVersion @5 :Text;      # runtime.Version()
+  buildId @6 :Text;        # Go build ID of the executable
+  token @7 :Text;          # the right to start sessions; what the server asks for
+  path @8 :Text;           # of the executable
+  cwd @9 :Text;
+  args @10 :List(Text);
+}
+
+struct Attached {
+  session @0 :UInt64;
+  process @1 :UInt32;      # number of the process in the session, from 0
+  processes @2 :UInt32;
+  policy @3 :UInt32;       # 1: descriptors may be handed over; 2: links may use shared memory
+  std @4 :UInt32;          # bit i: descriptor i of the process is the session's own and may be used directly
+  lease @5 :UInt64;        # goroutines that may be created before asking for more
+  hooks @6 :UInt64;        # runtime entry points to count; bit numbers as in internal/linkname
+  pid @7 :UInt32;          # process id that the program sees
+  server @8 :Text;         # name and version of the server
+  key @9 :Data;            # 16 random bytes that later links present
+}
+
+struct Refused {
+  code @0 :UInt32;         # 1 API version, 2 binary, 3 token, 4 CPU features, 5 no capacity, 6 malformed attach
+  message @1 :Text;        # for people
+}
+
+struct Link {
+  session @0 :UInt64;
+  thread @1 :UInt32;       # number of the thread in the process; calls of one thread run on one thread at the server
+  flags @2 :UInt32;        # 1: a memfd with the link's ring travels along
+  key @3 :Data;
+}
+
+struct Call {
+  number @0 :UInt32;       # system call of linux/amd64; from 0x10000 on the pseudo calls of docs/api.md
+  nulls @1 :UInt32;        # bit i: argument i is a nil pointer
+  arg0 @2 :UInt64;         # arguments; where one is a buffer its value means nothing
+  arg1 @3 :UInt64;
+  arg2 @4 :UInt64;
+  arg3 @5 :UInt64;
+  arg4 @6 :UInt64;
+  arg5 @7 :UInt64;
+  blob0 @8 :Data;          # contents of buffer arguments, strings without a terminating zero
+  blob1 @9 :Data;
+  blob2 @10 :Data;
+  blob3 @11 :Data;
+  blob4 @12 :Data;
+  blob5 @13 :Data;
+}
+
+struct Reply {
+  errno @0 :UInt32;        # 0: success
+  handed @1 :UInt32;       # new descriptors that travel with the reply (SCM_RIGHTS)
+  r1 @2 :UInt64;
+  r2 @3 :UInt64;
+  blob0 @4 :Data;          # contents of output buffers
+  blob1 @5 :Data;
+  blob2 @6 :Data;
+  blob3 @7 :Data;
+  blob4 @8 :Data;
+  blob5 @9 :Data;
+}
+
+struct Event {
+  kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session
+  n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status
+  a @2 :UInt64;            # ready: the cookie of pollopen
+  b @3 :UInt64;
+  text @4 :Text;
+}
+
+struct Site {
+  pc @0 :UInt64;
+  created @1 :UInt64;
+  ended @2 :UInt64;
+  live @3 :UInt64;
+  line @4 :UInt32;
+  func @5 :Text;
+  file @6 :Text;
+}
+
+struct Goroutine {
+  id @0 :UInt64;
+  pc @1 :UInt64;           # of the go statement that made it
+  status @2 :UInt32;       # as in the runtime: 1 runnable, 2 running, 3 in a system call, 4 waiting
+  wait @3 :Text;           # what it waits for
+}
+
+struct Count {
+  n @0 :UInt64;
+}
+
+struct Goroutines {
+  created @0 :UInt64;      # totals since the process started
+  ended @1 :UInt64;
+  live @2 :UInt64;
+  hooks @3 :List(Count);   # uses of the counted entry points, by bit number
+  sites @4 :List(Site);
+  list @5 :List(Goroutine);
+}
+
+struct SessionInfo {
+  id @0 :UInt64;
+  pid @1 :UInt32;          # process id the program sees
+  processPid @2 :UInt32;   # of the program's own process on its host
+  path @3 :Text;
+  args @4 :List(Text);
+  goVersion @5 :Text;
+  buildId @6 :Text;
+  started @7 :Int64;       # Unix time in ns
+  calls @8 :UInt64;        # carried out for the session
+  links @9 :UInt32;
+  descriptors @10 :UInt32; # open
+  goroutines @11 :UInt64;  # live
+  created @12 :UInt64;     # goroutines created so far
+  remote @13 :Text;        # address of the process, empty where it is local
+}
+
+interface Server {
+  info @0 () -> (server :Text, apiVersion :UInt32, pid :UInt32);
+  sessions @1 () -> (list :List(SessionInfo));
+  goroutines @2 (session :UInt64, all :Bool) -> (goroutines :Goroutines);
+  signal @3 (session :UInt64, number :UInt32) -> ();
+}

@@ -1,0 +1,171 @@
+package wire
+
+// Args are the six arguments of a system call.
+type Args [6]uint64
+
+// Blobs are the contents of buffer arguments, by argument number; nil where
+// the argument is not a buffer.
+type Blobs [6][]byte
+
+// Call is one operation on the server, a system call or one of the pseudo
+// calls below.
+type Call struct {
+	Nr    uint32
+	Nulls uint32 // bit i: argument i is a buffer and its pointer is nil
+	Args  Args
+	Blobs Blobs
+}
+
+// Reply answers a Call.
+type Reply struct {
+	Errno  uint32
+	Handed uint32 // descriptors that travel beside the reply (SCM_RIGHTS)
+	R1, R2 uint64
+	Blobs  Blobs
+}
+
+// Numbers of pseudo calls: operations that are not system calls of linux/amd64.
+const (
+	NrPseudo = 0x10000 + iota
+	// NrSpawn starts a child process: blobs 0 argv0, 1 argv, 2 environment
+	// (NUL-terminated strings), 3 directory, 4 descriptors (int32, -1 none),
+	// 5 SpawnAttr. R1 is the pid, R2 the pidfd or -1.
+	NrSpawn
+	// NrExit announces the end of the program with exit status args[0].
+	NrExit
+	// NrSignal sets what the server does with signal args[1]: args[0] is
+	// SignalDefault, SignalNotify or SignalIgnore.
+	NrSignal
+	// NrLease asks for leave to create args[0] more goroutines; R1 is the grant.
+	NrLease
+	// NrPollOpen watches descriptor args[0] and sends EventReady with cookie
+	// args[1]; NrPollClose ends that.
+	NrPollOpen
+	NrPollClose
+	// NrWriteErr writes blob 1 to descriptor args[0] for the runtime itself
+	// (print, panics, tracebacks).
+	NrWriteErr
+	// NrHand asks for a copy of descriptor args[0] to travel with the reply.
+	NrHand
+	// NrAllThreads performs system call args[0] with arguments args[1:4] on
+	// every thread of the session (setuid and its like).
+	NrAllThreads
+	// NrEnd is the end of a program that ran exec: nothing follows.
+	nrLast
+)
+
+// What NrSignal asks for.
+const (
+	SignalDefault = iota
+	SignalNotify
+	SignalIgnore
+)
+
+// LastPseudo is the highest pseudo call number.
+const LastPseudo = nrLast - 1
+
+const (
+	callData, callPtrs   = 7, 6
+	replyData, replyPtrs = 3, 6
+	// CallHeader and ReplyHeader are the bytes of a frame before its blobs
+	// as this package writes it.
+	CallHeader  = frameHeader + 24 + (callData+callPtrs)*8
+	ReplyHeader = frameHeader + 24 + (replyData+replyPtrs)*8
+)
+
+// PutCall writes c as a frame into dst.
+func PutCall(dst []byte, c *Call) ([]byte, bool) {
+	var w builder
+	p := w.start(dst, uint16(TagCall))
+	at := w.newStruct(p, callData, callPtrs)
+	if !w.ok {
+		return nil, false
+	}
+	put32(w.b[at:], c.Nr)
+	put32(w.b[at+4:], c.Nulls)
+	for i, v := range c.Args {
+		put64(w.b[at+8+8*i:], v)
+	}
+	for i, v := range c.Blobs {
+		w.data(at+8*callData+8*i, v)
+	}
+	return w.finish()
+}
+
+// GetCall reads a frame into c. Its blobs alias frame.
+func GetCall(frame []byte, c *Call) error {
+	o, err := body(frame, TagCall)
+	if err != nil {
+		return err
+	}
+	c.Nr, c.Nulls = o.u32(0), o.u32(4)
+	for i := range c.Args {
+		c.Args[i] = o.u64(8 + 8*i)
+		if c.Blobs[i], err = o.bytes(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReplyWriter lays out a reply whose output blobs are filled in place, so
+// that a read goes straight into the frame.
+type ReplyWriter struct {
+	w  builder
+	at int
+}
+
+// Start begins a reply in dst.
+func (r *ReplyWriter) Start(dst []byte) {
+	p := r.w.start(dst, uint16(TagReply))
+	r.at = r.w.newStruct(p, replyData, replyPtrs)
+}
+
+// Blob reserves n bytes for argument i and returns them; they are not
+// zeroed. It returns nil when they do not fit.
+func (r *ReplyWriter) Blob(i, n int) []byte {
+	at := r.w.reserve(n)
+	if !r.w.ok {
+		return nil
+	}
+	r.w.listPtr(r.at+8*replyData+8*i, at, elemByte, n)
+	return r.w.b[at : at+n : at+n]
+}
+
+// Trim shortens blob i, which must be the last one reserved, from size n to
+// m bytes.
+func (r *ReplyWriter) Trim(i, n, m int) {
+	start := r.w.n - (n+7)&^7
+	r.w.n = start
+	if at := r.w.reserve(m); r.w.ok {
+		r.w.listPtr(r.at+8*replyData+8*i, at, elemByte, m)
+	}
+}
+
+// Finish fills in the results and returns the frame.
+func (r *ReplyWriter) Finish(errno uint32, handed uint32, r1, r2 uint64) ([]byte, bool) {
+	if r.w.ok {
+		b := r.w.b[r.at:]
+		put32(b, errno)
+		put32(b[4:], handed)
+		put64(b[8:], r1)
+		put64(b[16:], r2)
+	}
+	return r.w.finish()
+}
+
+// GetReply reads a frame into r. Its blobs alias frame.
+func GetReply(frame []byte, r *Reply) error {
+	o, err := body(frame, TagReply)
+	if err != nil {
+		return err
+	}
+	r.Errno, r.Handed = o.u32(0), o.u32(4)
+	r.R1, r.R2 = o.u64(8), o.u64(16)
+	for i := range r.Blobs {
+		if r.Blobs[i], err = o.bytes(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}

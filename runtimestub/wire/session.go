@@ -1,0 +1,356 @@
+package wire
+
+// The messages of a session's life: attach, links, events, goroutines.
+
+// Attach is the first message of a process.
+type Attach struct {
+	APIVersion uint32
+	PID        uint32
+	Umask      uint32
+	Flags      uint32 // AttachStdio ...
+	CPU        uint64 // feature bits as in runtime/internal x86 order; see capnp
+	GoVersion  string
+	BuildID    string
+	Token      string
+	Path       string // executable
+	Cwd        string
+	Args       []string
+}
+
+// Flags of Attach.
+const (
+	// AttachFDs: descriptors 0, 1, 2 and the working directory travel with
+	// the message, in that order.
+	AttachFDs = 1 << iota
+	// AttachChild: the process was started by the server it attaches to and
+	// shares its standard streams, directory and umask.
+	AttachChild
+)
+
+// Attached is the server's answer to Attach.
+type Attached struct {
+	Session   uint64
+	Process   uint32 // number of this process in the session, 0 first
+	Processes uint32
+	Policy    uint32 // PolicyHand ...
+	Std       uint32 // bit i: descriptor i may be used directly
+	Lease     uint64 // goroutines that may be created before asking again
+	Hooks     uint64 // HookChan ...: entry points the server wants counted
+	PID       uint32 // the session's process id as the program sees it
+	Server    string // name and version of the server
+	Key       []byte // 16 bytes that later links of this process present
+}
+
+// Policy bits of Attached.
+const (
+	// PolicyHand: opened descriptors may be handed over.
+	PolicyHand = 1 << iota
+	// PolicyRing: links may use shared memory.
+	PolicyRing
+)
+
+// RefuseCode says why an attach was refused.
+type RefuseCode uint32
+
+// Refusals.
+const (
+	RefuseVersion RefuseCode = 1 + iota
+	RefuseBinary
+	RefuseToken
+	RefuseCPU
+	RefuseBusy
+	RefuseProtocol
+)
+
+// Refused is the server's other answer to Attach.
+type Refused struct {
+	Code    RefuseCode
+	Message string
+}
+
+// Link is the first message on each further connection of a process.
+type Link struct {
+	Session uint64
+	Thread  uint32 // number of the thread (M) that owns the link
+	Flags   uint32 // LinkRing: a memfd travels with the message
+	Key     []byte
+}
+
+// LinkRing: the link's shared memory travels with the Link message.
+const LinkRing = 1
+
+// EventKind is what an Event tells.
+type EventKind uint32
+
+// Events, server to process.
+const (
+	EventSignal EventKind = 1 + iota // N: signal number
+	EventReady                       // A: cookie, N: epoll events
+	EventReport                      // the process is to send a Goroutines message; N: 1 with the live list
+	EventEnd                         // the session is over; Text: why, N: exit status
+)
+
+// Event is a message from the server that answers nothing.
+type Event struct {
+	Kind EventKind
+	N    uint32
+	A, B uint64
+	Text string
+}
+
+// Site is a place in the program that creates goroutines.
+type Site struct {
+	PC                   uint64
+	Created, Ended, Live uint64
+	Line                 uint32
+	Func, File           string
+}
+
+// Goroutine is one live goroutine.
+type Goroutine struct {
+	ID, PC uint64
+	Status uint32 // as in runtime2.go, _Grunnable ...
+	Wait   string
+}
+
+// Goroutines is a process's account of its goroutines. Counts are totals
+// since the process started; Live is a moment's value.
+type Goroutines struct {
+	Created, Ended, Live uint64
+	Hooks                []uint64 // counts by hook kind
+	Sites                []Site
+	List                 []Goroutine
+}
+
+// PutAttach writes a as a frame into dst.
+func PutAttach(dst []byte, a *Attach) ([]byte, bool) {
+	var w builder
+	p := w.start(dst, uint16(TagAttach))
+	at := w.newStruct(p, 3, 6)
+	if !w.ok {
+		return nil, false
+	}
+	put32(w.b[at:], a.APIVersion)
+	put32(w.b[at+4:], a.PID)
+	put32(w.b[at+8:], a.Umask)
+	put32(w.b[at+12:], a.Flags)
+	put64(w.b[at+16:], a.CPU)
+	for i, s := range [...]string{a.GoVersion, a.BuildID, a.Token, a.Path, a.Cwd} {
+		w.text(at+24+8*i, s)
+	}
+	w.textList(at+24+40, a.Args)
+	return w.finish()
+}
+
+// GetAttach reads an Attach frame.
+func GetAttach(frame []byte) (*Attach, error) {
+	o, err := body(frame, TagAttach)
+	if err != nil {
+		return nil, err
+	}
+	a := &Attach{APIVersion: o.u32(0), PID: o.u32(4), Umask: o.u32(8), Flags: o.u32(12), CPU: o.u64(16)}
+	for i, s := range [...]*string{&a.GoVersion, &a.BuildID, &a.Token, &a.Path, &a.Cwd} {
+		if *s, err = o.text(i); err != nil {
+			return nil, err
+		}
+	}
+	a.Args, err = o.texts(5)
+	return a, err
+}
+
+// PutAttached writes a as a frame into dst.
+func PutAttached(dst []byte, a *Attached) ([]byte, bool) {
+	var w builder
+	p := w.start(dst, uint16(TagAttached))
+	at := w.newStruct(p, 6, 2)
+	if !w.ok {
+		return nil, false
+	}
+	put64(w.b[at:], a.Session)
+	put32(w.b[at+8:], a.Process)
+	put32(w.b[at+12:], a.Processes)
+	put32(w.b[at+16:], a.Policy)
+	put32(w.b[at+20:], a.Std)
+	put64(w.b[at+24:], a.Lease)
+	put64(w.b[at+32:], a.Hooks)
+	put32(w.b[at+40:], a.PID)
+	w.text(at+48, a.Server)
+	w.data(at+56, a.Key)
+	return w.finish()
+}
+
+// GetAttached reads an Attached frame.
+func GetAttached(frame []byte) (*Attached, error) {
+	o, err := body(frame, TagAttached)
+	if err != nil {
+		return nil, err
+	}
+	a := &Attached{Session: o.u64(0), Process: o.u32(8), Processes: o.u32(12), Policy: o.u32(16),
+		Std: o.u32(20), Lease: o.u64(24), Hooks: o.u64(32), PID: o.u32(40)}
+	if a.Server, err = o.text(0); err != nil {
+		return nil, err
+	}
+	a.Key, err = o.bytes(1)
+	return a, err
+}
+
+// PutRefused writes r as a frame into dst.
+func PutRefused(dst []byte, r *Refused) ([]byte, bool) {
+	var w builder
+	p := w.start(dst, uint16(TagRefused))
+	at := w.newStruct(p, 1, 1)
+	if !w.ok {
+		return nil, false
+	}
+	put32(w.b[at:], uint32(r.Code))
+	w.text(at+8, r.Message)
+	return w.finish()
+}
+
+// GetRefused reads a Refused frame.
+func GetRefused(frame []byte) (*Refused, error) {
+	o, err := body(frame, TagRefused)
+	if err != nil {
+		return nil, err
+	}
+	r := &Refused{Code: RefuseCode(o.u32(0))}
+	r.Message, err = o.text(0)
+	return r, err
+}
+
+// PutLink writes l as a frame into dst. It allocates nothing.
+func PutLink(dst []byte, l *Link) ([]byte, bool) {
+	var w builder
+	p := w.start(dst, uint16(TagLink))
+	at := w.newStruct(p, 2, 1)
+	if !w.ok {
+		return nil, false
+	}
+	put64(w.b[at:], l.Session)
+	put32(w.b[at+8:], l.Thread)
+	put32(w.b[at+12:], l.Flags)
+	w.data(at+16, l.Key)
+	return w.finish()
+}
+
+// GetLink reads a Link frame.
+func GetLink(frame []byte) (*Link, error) {
+	o, err := body(frame, TagLink)
+	if err != nil {
+		return nil, err
+	}
+	l := &Link{Session: o.u64(0), Thread: o.u32(8), Flags: o.u32(12)}
+	l.Key, err = o.bytes(0)
+	return l, err
+}
+
+// PutEvent writes e as a frame into dst.
+func PutEvent(dst []byte, e *Event) ([]byte, bool) {
+	var w builder
+	p := w.start(dst, uint16(TagEvent))
+	at := w.newStruct(p, 3, 1)
+	if !w.ok {
+		return nil, false
+	}
+	put32(w.b[at:], uint32(e.Kind))
+	put32(w.b[at+4:], e.N)
+	put64(w.b[at+8:], e.A)
+	put64(w.b[at+16:], e.B)
+	if e.Text != "" {
+		w.text(at+24, e.Text)
+	}
+	return w.finish()
+}
+
+// GetEvent reads an Event frame.
+func GetEvent(frame []byte, e *Event) error {
+	o, err := body(frame, TagEvent)
+	if err != nil {
+		return err
+	}
+	e.Kind, e.N, e.A, e.B = EventKind(o.u32(0)), o.u32(4), o.u64(8), o.u64(16)
+	e.Text, err = o.text(0)
+	return err
+}
+
+// PutGoroutines writes g as a frame into dst.
+func PutGoroutines(dst []byte, g *Goroutines) ([]byte, bool) {
+	var w builder
+	p := w.start(dst, uint16(TagGoroutines))
+	at := w.newStruct(p, 3, 3)
+	if !w.ok {
+		return nil, false
+	}
+	put64(w.b[at:], g.Created)
+	put64(w.b[at+8:], g.Ended)
+	put64(w.b[at+16:], g.Live)
+	hooks := w.structList(at+24, len(g.Hooks), 1, 0)
+	for i, n := range g.Hooks {
+		if w.ok {
+			put64(w.b[hooks+8*i:], n)
+		}
+	}
+	const siteSize = 5*8 + 2*8
+	sites := w.structList(at+32, len(g.Sites), 5, 2)
+	for i := range g.Sites {
+		if !w.ok {
+			break
+		}
+		s, e := &g.Sites[i], sites+i*siteSize
+		put64(w.b[e:], s.PC)
+		put64(w.b[e+8:], s.Created)
+		put64(w.b[e+16:], s.Ended)
+		put64(w.b[e+24:], s.Live)
+		put32(w.b[e+32:], s.Line)
+		w.text(e+40, s.Func)
+		w.text(e+48, s.File)
+	}
+	const goSize = 3*8 + 8
+	list := w.structList(at+40, len(g.List), 3, 1)
+	for i := range g.List {
+		if !w.ok {
+			break
+		}
+		r, e := &g.List[i], list+i*goSize
+		put64(w.b[e:], r.ID)
+		put64(w.b[e+8:], r.PC)
+		put32(w.b[e+16:], r.Status)
+		w.text(e+24, r.Wait)
+	}
+	return w.finish()
+}
+
+// GetGoroutines reads a Goroutines frame.
+func GetGoroutines(frame []byte) (*Goroutines, error) {
+	o, err := body(frame, TagGoroutines)
+	if err != nil {
+		return nil, err
+	}
+	g := &Goroutines{Created: o.u64(0), Ended: o.u64(8), Live: o.u64(16)}
+	err = o.structs(0, func(e *object) error {
+		g.Hooks = append(g.Hooks, e.u64(0))
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = o.structs(1, func(e *object) (err error) {
+		s := Site{PC: e.u64(0), Created: e.u64(8), Ended: e.u64(16), Live: e.u64(24), Line: e.u32(32)}
+		if s.Func, err = e.text(0); err != nil {
+			return err
+		}
+		s.File, err = e.text(1)
+		g.Sites = append(g.Sites, s)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = o.structs(2, func(e *object) (err error) {
+		r := Goroutine{ID: e.u64(0), PC: e.u64(8), Status: e.u32(16)}
+		r.Wait, err = e.text(0)
+		g.List = append(g.List, r)
+		return err
+	})
+	return g, err
+}
