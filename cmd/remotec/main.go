@@ -1,4 +1,12 @@
 // Command remotec turns Go programs into remote binaries and runs them.
+//
+// It is two programs in one. Started by the go command as
+// -toolexec=remotec, it carries out one tool invocation (package toolexec);
+// that is decided before anything else, because a build does it hundreds of
+// times. Started by a user, it carries out the command of the table in
+// command.go. This package holds flags and wiring only: a package whose
+// initialisation is heavy costs every build step, even if only one command
+// uses it.
 package main
 
 import (
@@ -11,5 +19,5 @@ func main() {
 	if toolexec.Invoked(os.Args) {
 		os.Exit(toolexec.Main(os.Args))
 	}
-	os.Exit(command(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }

@@ -15,6 +15,7 @@ import (
 	"remotec.dev"
 	"remotec.dev/internal/goosremote"
 	"remotec.dev/internal/instrument"
+	"remotec.dev/internal/linker"
 )
 
 // The go command asks each tool for its identity with -V=full and makes the
@@ -91,7 +92,7 @@ func identity() string {
 	h := sha256.New()
 	hashTree(h, remotec.Builder)
 	hashTree(h, remotec.Stub)
-	fmt.Fprintf(h, "linker %s\nGOOSREMOTE %s\n", linkerVersion(), goosremote.Value())
+	fmt.Fprintf(h, "linker %s\nGOOSREMOTE %s\n", linker.Version(), goosremote.Value())
 	return encode([sha256.Size]byte(h.Sum(nil)))
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"remotec.dev/internal/instrument"
+	"remotec.dev/internal/linker"
 )
 
 // link runs remotec's linker on the archives of the build and the stub's.
@@ -34,19 +35,19 @@ func (inv *invocation) link() error {
 	if err != nil {
 		return err
 	}
-	linker, err := inv.ensureLinker(goVersion)
+	link, err := inv.ensureLinker(goVersion)
 	if err != nil {
-		return fmt.Errorf("linking %s: %w", out, err)
+		return err
 	}
-	cmd := exec.Command(linker, setValue(args, "-importcfg", newcfg)...)
+	cmd := exec.Command(link, setValue(args, "-importcfg", newcfg)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		os.Remove(out)
 		return err
 	}
-	if err := checkLinked(out); err != nil {
+	if err := linker.Check(out); err != nil {
 		os.Remove(out)
-		return fmt.Errorf("linking %s: %w", out, err)
+		return err
 	}
 	return nil
 }

@@ -1,14 +1,26 @@
 package toolexec
 
-import "os"
+import (
+	"context"
+	"os"
 
-func linkerVersion() string { return "plain" }
+	"remotec.dev/internal/cachedir"
+	"remotec.dev/internal/linker"
+)
 
+// ensureLinker returns the path of the patched linker of the build's GOROOT.
+// The first link with a toolchain builds it.
 func (inv *invocation) ensureLinker(goVersion string) (string, error) {
-	if p := os.Getenv("REMOTEC_PLAINLINK"); p != "" {
-		return p, nil
+	cache, err := cachedir.Dir()
+	if err != nil {
+		return "", err
 	}
-	return inv.tool, nil
+	cfg := linker.Config{GOROOT: inv.goroot(), GoVersion: goVersion, CacheDir: cache}
+	if name := os.Getenv("REMOTEC_LOG"); name != "" {
+		if f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666); err == nil {
+			defer f.Close()
+			cfg.Log = f
+		}
+	}
+	return linker.Ensure(context.Background(), cfg)
 }
-
-func checkLinked(path string) error { return nil }

@@ -30,6 +30,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"remotec.dev/internal/goosremote"
@@ -57,7 +58,8 @@ func Main(argv []string) int {
 		return max(exit.ExitCode(), 1)
 	}
 	inv.logf("failed: %v", err)
-	fmt.Fprintf(os.Stderr, "remotec: %v\n", err)
+	// Errors of the linker package carry the prefix already.
+	fmt.Fprintf(os.Stderr, "remotec: %s\n", strings.TrimPrefix(err.Error(), "remotec: "))
 	return 1
 }
 
