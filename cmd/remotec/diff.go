@@ -5,12 +5,18 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/diff"
+
 	"remotec.dev/internal/instrument"
+	"remotec.dev/internal/linker"
 )
 
 var diffCommand = &command{
@@ -21,7 +27,8 @@ var diffCommand = &command{
 Prints, for a package such as runtime, syscall or golang.org/x/sys/unix, the
 difference between its source and what is compiled into remote binaries. Without
 a package it prints the list of all edits with their reasons. Packages that are
-not in the list are compiled as they are.`,
+not in the list are compiled as they are. cmd/link is the linker that remote
+binaries are linked with.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		goVersion := fs.String("goversion", "", "show the edits for the Go `version`, such as go1.27.1 (default: that of the go command)")
 		return func(args []string, std streams) error {
@@ -60,6 +67,9 @@ func showDiff(goVersion string, pkgs []string, std streams) error {
 		return instrument.WriteList(std.out, set)
 	}
 	pkg := pkgs[0]
+	if pkg == "cmd/link" {
+		return diffLinker(env, set, std.out)
+	}
 	if !set.Touches(pkg) {
 		return fmt.Errorf("%s is compiled as it is; `remotec diff` lists what is rewritten", pkg)
 	}
@@ -68,6 +78,32 @@ func showDiff(goVersion string, pkgs []string, std streams) error {
 		return err
 	}
 	return instrument.WriteDiff(std.out, set, pkg, files)
+}
+
+// diffLinker prints what differs in the linker, which is built from patched
+// sources once, apart from the builds that use it.
+func diffLinker(env []string, set *instrument.Set, w io.Writer) error {
+	out, err := goCommand(env, "env", "GOROOT")
+	if err != nil {
+		return err
+	}
+	goroot := strings.TrimSpace(string(out))
+	patched, err := linker.PatchedFiles(goroot, "go"+set.Release)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(patched)) {
+		// A file that is not there is one that is added.
+		old, err := os.ReadFile(filepath.Join(goroot, "src", filepath.FromSlash(name)))
+		from := "go/" + name
+		if err != nil {
+			from = "/dev/null"
+		}
+		if _, err := w.Write(diff.Diff(from, old, "remotec/"+name, patched[name])); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // packageFiles reads the files of a package as the go command selects them.

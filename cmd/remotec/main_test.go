@@ -1,0 +1,144 @@
+package main
+
+import (
+	"debug/elf"
+	"debug/gosym"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"remotec.dev/internal/cachedir"
+	"remotec.dev/internal/linker"
+)
+
+// newerGo is the release beside the default one with which the scripts build.
+const newerGo = "go1.27.1"
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"remotec": main})
+}
+
+// TestScripts runs testscripts/*.txtar: the real go command with this tool.
+// The scripts share the user's caches, so that the standard library is
+// compiled once for many runs of the tests.
+func TestScripts(t *testing.T) {
+	cache, err := cachedir.Dir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"REMOTEC_CACHE": cache, "GOPROXY": "off", "GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
+	for name, ask := range map[string]string{"GOCACHE": "GOCACHE", "GOMODCACHE": "GOMODCACHE", "TOOLS": "GOTOOLDIR"} {
+		out, err := exec.Command("go", "env", ask).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		env[name] = strings.TrimSpace(string(out))
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("..", "..", "testscripts"),
+		Setup: func(e *testscript.Env) error {
+			for name, value := range env {
+				e.Setenv(name, value)
+			}
+			e.Setenv("NEWERGO", newerGo)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "newergo":
+				return haveGo(newerGo), nil
+			case "cc":
+				_, err := exec.LookPath("gcc")
+				return err == nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"isremote":  isRemote,
+			"samelines": sameLines,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// haveGo reports whether a toolchain can be used without the network.
+func haveGo(version string) bool {
+	cmd := exec.Command("go", "version")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+version, "GOPROXY=off")
+	return cmd.Run() == nil
+}
+
+// isRemote is the script command "isremote FILE...".
+func isRemote(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		_, _, err := linker.Bounds(ts.MkAbs(name))
+		if neg && err == nil {
+			ts.Fatalf("%s is a remote binary", name)
+		}
+		if !neg {
+			ts.Check(err)
+		}
+	}
+}
+
+// sameLines is the script command "samelines PLAIN REMOTE": each function that
+// both binaries have starts at the same line of the same file, unless it is
+// one of those that remotec adds.
+func sameLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: samelines PLAIN REMOTE")
+	}
+	plain, err := funcLines(ts.MkAbs(args[0]))
+	ts.Check(err)
+	remote, err := funcLines(ts.MkAbs(args[1]))
+	ts.Check(err)
+	same := 0
+	for name, want := range plain {
+		got, ok := remote[name]
+		switch {
+		case !ok, strings.HasPrefix(path.Base(got), "remotec_"):
+		case got == want:
+			same++
+		default:
+			ts.Fatalf("%s is at %s, in the plain binary at %s", name, got, want)
+		}
+	}
+	// A reader that finds nothing proves nothing.
+	if same < 500 {
+		ts.Fatalf("only %d functions in common", same)
+	}
+}
+
+// funcLines maps the functions of a binary to "file:line".
+func funcLines(name string) (map[string]string, error) {
+	f, err := elf.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	section := f.Section(".gopclntab")
+	if section == nil {
+		return nil, fmt.Errorf("%s has no .gopclntab", name)
+	}
+	data, err := section.Data()
+	if err != nil {
+		return nil, err
+	}
+	table, err := gosym.NewTable(nil, gosym.NewLineTable(data, f.Section(".text").Addr))
+	if err != nil {
+		return nil, err
+	}
+	lines := map[string]string{}
+	for i := range table.Funcs {
+		fn := &table.Funcs[i]
+		file, line, _ := table.PCToLine(fn.Entry)
+		lines[fn.Name] = fmt.Sprintf("%s:%d", file, line)
+	}
+	return lines, nil
+}
