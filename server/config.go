@@ -1,0 +1,126 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"remotec.dev/server/fds"
+	"remotec.dev/server/osys"
+	"remotec.dev/server/session"
+)
+
+// Config is a server: its parts and policy. The zero Config is the
+// passthrough server.
+type Config struct {
+	Name string // name and version, told to programs; default "remotec"
+
+	// OS makes what carries out the calls of one session; default
+	// osys.Passthrough. It is called in the session process.
+	OS func(osys.Config) osys.OS
+
+	Policy Policy
+
+	// Lease grants leave to create goroutines: of a session and how many it
+	// asks for it makes how many it may create. Default: all.
+	Lease func(session, asked uint64) uint64
+
+	// Events is told what happens; it may be called by several goroutines
+	// at once, in the master as well as in session processes.
+	Events func(Event)
+
+	// Log gets what goes wrong; default: warnings and errors on stderr.
+	Log *slog.Logger
+
+	// Delay is slept before each call; fault injection.
+	Delay time.Duration
+}
+
+// Policy is what programs are allowed beyond calls.
+type Policy struct {
+	Hand bool // opened descriptors are handed over: data calls bypass the server
+	Ring bool // links may use shared memory
+}
+
+// EventKind is what an Event tells.
+type EventKind int
+
+// Events of a server.
+const (
+	SessionStarted EventKind = 1 + iota
+	SessionEnded             // Exit tells how, where the server knows
+	AttachRefused            // Err tells why
+)
+
+// Event is something that happened to a server.
+type Event struct {
+	Kind    EventKind
+	Session uint64
+	Program string // path of the binary, as it calls itself
+	Exit    Exit
+	Err     error
+}
+
+// space is the descriptor space of this process. It is one per process
+// because descriptors are.
+var space fds.Space
+
+// hold runs once, before the process opens descriptors of its own.
+var hold = sync.OnceValue(space.Hold)
+
+// withDefaults fills in what cfg leaves open.
+func (cfg Config) withDefaults() Config {
+	if cfg.Name == "" {
+		cfg.Name = "remotec"
+	}
+	if cfg.OS == nil {
+		cfg.OS = osys.Passthrough
+	}
+	if cfg.Events == nil {
+		cfg.Events = func(Event) {}
+	}
+	if cfg.Log == nil {
+		cfg.Log = NewLog(os.Stderr, slog.LevelWarn)
+	}
+	return cfg
+}
+
+// session returns the part of cfg that one session is made with.
+func (cfg *Config) session(id uint64) session.Config {
+	return session.Config{
+		ID: id, Name: cfg.Name, Space: &space, Log: cfg.Log, OS: cfg.OS,
+		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay,
+	}
+}
+
+// NewLog returns a logger that writes lines of the form
+//
+//	remotec: message: key=value ...
+//
+// to w, for records of at least the given level.
+func NewLog(w *os.File, level slog.Level) *slog.Logger {
+	return slog.New(newLineHandler(w, level))
+}
+
+// Exit is how a program ended.
+type Exit struct {
+	Status int // exit status
+	Signal int // signal it died of, or 0
+}
+
+// Code is the exit status by which a shell would report e.
+func (e Exit) Code() int {
+	if e.Signal != 0 {
+		return 128 + e.Signal
+	}
+	return e.Status
+}
+
+func (e Exit) String() string {
+	if e.Signal != 0 {
+		return fmt.Sprintf("signal %d", e.Signal)
+	}
+	return fmt.Sprintf("exit status %d", e.Status)
+}

@@ -1,0 +1,3 @@
+package server
+
+func serveSession(cfg Config, args []string) error { return nil }

@@ -1,0 +1,185 @@
+package session
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/fds"
+)
+
+// Sizes of a link's buffers in bytes. Most calls are far below first; a
+// buffer that a large one made grow is kept up to keep.
+const (
+	firstBuffer = 16 << 10
+	keepBuffer  = 1 << 20
+	maxLinks    = 10000 // threads; the Go runtime ends a process with more
+)
+
+// link is a connection that carries the calls of one thread.
+type link struct {
+	s      *Session
+	conn   *fds.Conn
+	thread uint32
+	calls  atomic.Uint64
+}
+
+// AddLink takes conn as the link that frame f describes; conn is the
+// session's from then on. pending is what was read beyond the frame.
+func (s *Session) AddLink(conn *fds.Conn, f *wire.Link, pending []byte) error {
+	err := s.checkLink(f)
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	l := &link{s: s, conn: conn, thread: f.Thread}
+	s.mu.Lock()
+	switch {
+	case s.closed:
+		err = errors.New("link to a session that is over")
+	case len(s.links) >= maxLinks:
+		err = fmt.Errorf("more than %d links", maxLinks)
+	default:
+		s.links[l] = struct{}{}
+		s.idle.Add(1)
+	}
+	s.mu.Unlock()
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	in := make([]byte, max(firstBuffer, len(pending)))
+	n := copy(in, pending)
+	go l.serve(in, n)
+	return nil
+}
+
+// checkLink tells whether the sender of f belongs to the session. The key is
+// compared in constant time: it is all that a TCP link proves itself by.
+func (s *Session) checkLink(f *wire.Link) error {
+	if f.Session != s.cfg.ID {
+		return fmt.Errorf("link for session %d, this is %d", f.Session, s.cfg.ID)
+	}
+	if subtle.ConstantTimeCompare(f.Key, s.key) != 1 {
+		return errors.New("link with a wrong key")
+	}
+	if f.Flags != 0 {
+		return fmt.Errorf("link with flags %#x, which the policy does not allow", f.Flags)
+	}
+	return nil
+}
+
+// serve is the link thread. in[:n] was read already.
+func (l *link) serve(in []byte, n int) {
+	// The thread is the program's for the link's life. It goes back to the
+	// runtime afterwards instead of ending: children that asked for a signal
+	// at their parent's death mean the thread that started them.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := l.loop(in, n)
+	if err != nil && err != io.EOF {
+		l.s.cfg.Log.Warn("link ended", "session", l.s.cfg.ID, "thread", l.thread, "err", err)
+	}
+	s := l.s
+	s.mu.Lock()
+	delete(s.links, l)
+	s.calls.Add(l.calls.Load())
+	s.mu.Unlock()
+	l.conn.Close()
+	s.idle.Done()
+}
+
+// loop answers calls until the connection ends.
+func (l *link) loop(in []byte, n int) error {
+	thread := l.s.os.Thread(l.thread)
+	defer thread.Close()
+	out := make([]byte, firstBuffer)
+	var call wire.Call
+	for {
+		size, got, err := l.read(&in, n)
+		if err != nil {
+			return err
+		}
+		if err := wire.GetCall(in[:size], &call); err != nil {
+			return err
+		}
+		if need := replySize(&call); need > len(out) {
+			out = make([]byte, need)
+		}
+		if l.s.cfg.Delay > 0 {
+			time.Sleep(l.s.cfg.Delay)
+		}
+		l.calls.Add(1)
+		reply, hand := thread.Call(&call, out)
+		if _, err := l.conn.Send(reply, hand); err != nil {
+			return err
+		}
+		// A client sends its next call after the reply, so this is empty
+		// unless it tries something.
+		n = copy(in, in[size:got])
+		if len(in) > keepBuffer && n <= firstBuffer {
+			in = append(make([]byte, 0, firstBuffer), in[:n]...)[:firstBuffer]
+		}
+		if len(out) > keepBuffer {
+			out = make([]byte, firstBuffer)
+		}
+	}
+}
+
+// read makes *buf hold at least one frame, of which n bytes are there. It
+// returns the frame's size and how much was read. The common frame takes one
+// system call.
+func (l *link) read(buf *[]byte, n int) (size, got int, err error) {
+	need := 8
+	for {
+		if n >= 8 && size == 0 {
+			if size, err = wire.FrameSize(*buf, wire.MaxFrame); err != nil {
+				return 0, n, err
+			}
+			need = size
+		}
+		if n >= need {
+			return size, n, nil
+		}
+		if need > len(*buf) {
+			grown := make([]byte, need)
+			copy(grown, (*buf)[:n])
+			*buf = grown
+		}
+		k, err := l.conn.Read((*buf)[n:])
+		if err != nil {
+			if err == io.EOF && n > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, n, err
+		}
+		n += k
+	}
+}
+
+// replySize bounds the frame that answers c: its output buffers, whose sizes
+// its shape and arguments tell, and room for what the shape does not.
+func replySize(c *wire.Call) int {
+	size := wire.ReplyHeader + 1024
+	shape := wire.Lookup(uint64(c.Nr), &c.Args)
+	for i, arg := range shape.Args {
+		n := len(c.Blobs[i])
+		switch arg.Kind() {
+		case wire.Out, wire.InOut, wire.StructOut, wire.StructIO, wire.SockLen:
+			if room, ok := shape.BlobSize(i, &c.Args); ok {
+				n = max(n, room)
+			}
+		case wire.IovOut:
+			if room := c.Args[arg.Ref()]; room <= wire.MaxData {
+				n = int(room)
+			}
+		}
+		size += (n + 7) &^ 7
+	}
+	return min(size, wire.MaxFrame)
+}
