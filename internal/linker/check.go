@@ -129,7 +129,7 @@ func checkSegments(f *elf.File, r Range) error {
 func bounds(f *elf.File) (data, bss Range, err error) {
 	s := f.Section(remoteBoundsSection)
 	if s == nil {
-		return data, bss, fmt.Errorf("no section %s: it was not linked by remotec; run the build with -toolexec=remotec, and keep the section headers when stripping it", remoteBoundsSection)
+		return data, bss, fmt.Errorf("no section %s: it was not linked by remotec; run the build with -toolexec=remotec, keep the section headers when stripping it, and drop --gc-sections from -extldflags", remoteBoundsSection)
 	}
 	var words [4]uint64
 	if s.Type != elf.SHT_PROGBITS || s.Size < uint64(binary.Size(words)) {

@@ -75,7 +75,8 @@ func eachTree(t *testing.T, f func(t *testing.T, tr tree)) {
 }
 
 // A scaffold builds programs with a runtime patched just enough for the linker:
-// remoteShared, and a call of the stub before the first init task of main.
+// remoteShared, and a call of the stub before the first init task of main. With
+// link empty it links with the plain linker.
 type scaffold struct {
 	tree
 	overlay, stub, link string
@@ -147,12 +148,22 @@ func newScaffold(t *testing.T, tr tree, stub string) *scaffold {
 		filepath.Join(tr.root, "src/runtime/proc.go"), procFile,
 		filepath.Join(tr.root, "src/runtime/remote.go"), addition))
 
-	compile := exec.Command(filepath.Join(tr.root, "bin/go"), "tool", "compile", "-p", StubPackage, "-o", sc.stub, write("stub.go", stub))
-	compile.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT="+tr.root)
-	if out, err := compile.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", compile, err, out)
-	}
+	sc.compileStub(t, stub)
 	return sc
+}
+
+// compileStub makes the archive of the stub. It imports nothing but unsafe.
+func (sc *scaffold) compileStub(t *testing.T, text string) {
+	t.Helper()
+	src := filepath.Join(filepath.Dir(sc.stub), "stub.go")
+	if err := os.WriteFile(src, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(sc.root, "bin/go"), "tool", "compile", "-p", StubPackage, "-o", sc.stub, src)
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOROOT="+sc.root)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
 }
 
 // build builds the file src, which belongs to no module, and returns the path
@@ -202,7 +213,8 @@ func toolexec(args []string) error {
 	if filepath.Base(args[0]) == "link" && len(args) > 1 {
 		if args[1] == "-V=full" {
 			out, err := cmd.Output()
-			fmt.Printf("%s remotec-%s\n", strings.TrimSpace(string(out)), Version())
+			// Another linker, another result.
+			fmt.Printf("%s remotec-%s-%s\n", strings.TrimSpace(string(out)), Version(), filepath.Base(filepath.Dir(link)))
 			return err
 		}
 		for i, arg := range args {
@@ -218,7 +230,9 @@ func toolexec(args []string) error {
 			}
 			cfg.Close()
 		}
-		cmd = exec.Command(link, args[1:]...)
+		if link != "" {
+			cmd = exec.Command(link, args[1:]...)
+		}
 	}
 	cmd.Env = os.Environ()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

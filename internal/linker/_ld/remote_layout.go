@@ -22,7 +22,7 @@ import (
 //	.bss                local | std | user
 //	.noptrbss                         user | std | local | coverage
 //
-// Every group starts a page. User code and the standard library do not meet in
+// Every shared group starts a page, and so does what follows one. User code and the standard library do not meet in
 // a page, so that a busy counter of the program cannot drag along, say, the
 // start of time. Within a shared group the order is by package.
 //
@@ -73,10 +73,9 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 	// The linker would put the block of FIPS variables last in .noptrdata, in
 	// the middle of a range: bring it, with its start and end symbols, to the
 	// front.
-	fips := []sym.SymKind{sym.SNOPTRDATAFIPSSTART, sym.SNOPTRDATAFIPS, sym.SNOPTRDATAFIPSEND}
-	var front []loader.Sym
-	for _, kind := range fips {
-		front = append(front, state.data[kind]...)
+	var fips []loader.Sym
+	for _, kind := range []sym.SymKind{sym.SNOPTRDATAFIPSSTART, sym.SNOPTRDATAFIPS, sym.SNOPTRDATAFIPSEND} {
+		fips = append(fips, state.data[kind]...)
 		state.data[kind] = nil
 		state.dataMaxAlign[sym.SNOPTRDATA] = max(state.dataMaxAlign[sym.SNOPTRDATA], state.dataMaxAlign[kind])
 	}
@@ -86,39 +85,44 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 	for _, o := range remoteOrder {
 		var groups [remoteGroups][]loader.Sym
 		if o.kind == sym.SNOPTRDATA {
-			groups[remoteFIPS] = front
+			groups[remoteFIPS] = fips
 		}
 		for _, s := range state.data[o.kind] {
 			g := remoteGroupOf(ldr, s)
 			groups[g] = append(groups[g], s)
 		}
+		state.data[o.kind] = nil
 		var starts [remoteGroups]loader.Sym
-		syms := make([]loader.Sym, 0, len(state.data[o.kind])+len(front))
 		for i, g := range o.groups {
 			if len(groups[g]) == 0 {
 				continue
 			}
-			if g.shared() {
-				slices.SortStableFunc(groups[g], func(a, b loader.Sym) int {
-					return strings.Compare(ldr.SymPkg(a), ldr.SymPkg(b))
-				})
-				for _, s := range groups[g] {
-					remotePlan.shared[s] = true
-				}
-			}
-			starts[g] = groups[g][0]
-			// Local variables need a break only where they end a range.
-			if g.shared() || g == remoteOwn && i == len(o.groups)-1 {
-				ldr.SetSymAlign(starts[g], max(remotePage, ldr.SymAlign(starts[g])))
-				state.dataMaxAlign[o.kind] = max(state.dataMaxAlign[o.kind], remotePage)
-			}
-			syms = append(syms, groups[g]...)
+			starts[g] = state.remoteAppend(ldr, o.kind, g, groups[g], i == len(o.groups)-1)
 		}
-		state.data[o.kind] = syms
 		first[o.kind] = starts
 	}
-
 	state.remoteBounds(ctxt, v, first)
+}
+
+// remoteAppend lets the symbols of group g, of which there is one at least,
+// follow the groups that its kind has so far, and returns the first of them.
+// last says that no group follows.
+func (state *dodataState) remoteAppend(ldr *loader.Loader, kind sym.SymKind, g remoteGroup, syms []loader.Sym, last bool) loader.Sym {
+	if g.shared() {
+		slices.SortStableFunc(syms, func(a, b loader.Sym) int {
+			return strings.Compare(ldr.SymPkg(a), ldr.SymPkg(b))
+		})
+		for _, s := range syms {
+			remotePlan.shared[s] = true
+		}
+	}
+	// Local variables need a break only where they end a range.
+	if g.shared() || g == remoteOwn && last {
+		ldr.SetSymAlign(syms[0], max(remotePage, ldr.SymAlign(syms[0])))
+		state.dataMaxAlign[kind] = max(state.dataMaxAlign[kind], remotePage)
+	}
+	state.data[kind] = append(state.data[kind], syms...)
+	return syms[0]
 }
 
 // remoteBounds names the symbols at the bounds, writes their addresses into the
