@@ -1,0 +1,189 @@
+package osys
+
+import (
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"remotec.dev/runtimestub/wire"
+)
+
+// OS carries out the calls of one session. Servers wrap one to watch, change
+// or refuse calls; see Wrap.
+type OS interface {
+	// Thread begins the calls of thread id of the program. It is called on the
+	// goroutine that makes those calls, locked to its OS thread.
+	Thread(id uint32) Thread
+	// Close gives up what the session holds that does not end with its
+	// process: event sources and children's bookkeeping.
+	Close()
+}
+
+// Thread carries out the calls of one thread of the program, one at a time.
+type Thread interface {
+	// Call carries out c and writes the answer into dst, which must have room
+	// for wire.ReplyHeader bytes and the blobs that c asks for. The result
+	// aliases dst. hand lists descriptors that travel with the reply; they
+	// stay open here and the slice is valid until the next Call. c and dst may
+	// lie in memory shared with the client.
+	Call(c *wire.Call, dst []byte) (reply []byte, hand []int)
+	Close()
+}
+
+// Config is what a passthrough OS needs to know of its session. The zero value
+// of each field is usable.
+type Config struct {
+	Exe string // path of the program's executable: what /proc/self/exe names
+	PID int    // the program's own process on this host, 0 when it is elsewhere
+
+	Hand bool // new descriptors may be handed over
+
+	// Events sends an event to the program's process. It may block: a slow
+	// process delays its own events only.
+	Events func(*wire.Event) error
+	// Reserved reports whether a descriptor is the server's own. It is asked
+	// on every call that names one and must be quick.
+	Reserved func(fd int) bool
+	// Hidden reports whether a child of this process is the server's own and
+	// none of the program's, as PID is. It may be nil.
+	Hidden func(pid int) bool
+	// Exit is told that the program ends with a status, before the reply.
+	Exit func(status int)
+	// Lease decides how many goroutines the program may create that asks for
+	// n more. Without it every request is granted.
+	Lease func(n uint64) uint64
+
+	Log *slog.Logger
+}
+
+// Passthrough returns an OS that performs each call in this process. A process
+// should hold one such session at a time: directory, umask, signals and
+// children are the process's.
+func Passthrough(cfg Config) OS {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Events == nil {
+		cfg.Events = func(*wire.Event) error { return nil }
+	}
+	p := &passthrough{
+		cfg:     cfg,
+		pid:     os.Getpid(),
+		threads: make(map[*thread]struct{}),
+		counts:  new(counters),
+	}
+	p.proc = newProcfs(cfg.Exe, cfg.PID, p.pid)
+	p.children.init(&p.cfg)
+	p.signals.init(p)
+	return p
+}
+
+// passthrough is the OS that performs calls in its own process.
+type passthrough struct {
+	cfg      Config
+	pid      int
+	proc     procfs
+	children children
+	signals  signals
+	poll     poller
+
+	mu      sync.Mutex
+	threads map[*thread]struct{} // guarded by mu
+	counts  *counters            // of threads that are gone; guarded by mu
+}
+
+func (p *passthrough) Thread(id uint32) Thread {
+	// The frames may be shared memory; a client that truncates it must cost a
+	// failed call, not the process.
+	debug.SetPanicOnFault(true)
+	t := &thread{os: p, id: id, str: make([]byte, 0, 2*maxPath)}
+	p.mu.Lock()
+	p.threads[t] = struct{}{}
+	p.mu.Unlock()
+	return t
+}
+
+func (p *passthrough) Close() {
+	p.signals.close()
+	p.poll.close()
+}
+
+// reserved reports whether fd, as the kernel would read it from an argument,
+// is none of the program's.
+func (p *passthrough) reserved(fd uint64) bool {
+	n := int(int32(fd))
+	return n >= 0 && (p.cfg.Reserved != nil && p.cfg.Reserved(n) || p.poll.owns(n))
+}
+
+// maxPath is the kernel's PATH_MAX.
+const maxPath = 4096
+
+// thread is a Thread of a passthrough OS. All fields belong to the goroutine
+// that makes the calls, except counts, which are atomic.
+type thread struct {
+	os *passthrough
+	id uint32
+
+	w   wire.ReplyWriter
+	a   [6]uintptr // arguments as the kernel gets them
+	str []byte     // zero-terminated strings of the call
+
+	// What the kernel reads lengths, addresses and descriptors from; see the
+	// invariants of the package.
+	iov     syscall.Iovec
+	msg     syscall.Msghdr
+	socklen uint32
+	pair    [2]int32
+	addr    [128]byte // a struct sockaddr_storage
+	info    [128]byte // a siginfo_t
+	empty   [8]byte   // what pointers to empty buffers point to
+
+	hand   [2]int
+	handed int
+
+	counts counters
+}
+
+func (t *thread) Close() {
+	t.os.mu.Lock()
+	defer t.os.mu.Unlock()
+	if _, ok := t.os.threads[t]; ok {
+		delete(t.os.threads, t)
+		t.os.counts.add(&t.counts)
+	}
+}
+
+// Raise moves descriptor fd to a high number, out of the way of the numbers
+// that the program's own descriptors get and asks for, and sets its
+// close-on-exec flag. Servers do so with every descriptor they keep open in a
+// session process.
+func Raise(fd int) (int, error) {
+	high, err := dupAbove(fd, highBase())
+	if err != nil {
+		return fd, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC of "+strconv.Itoa(fd), err)
+	}
+	syscall.Close(fd)
+	return high, nil
+}
+
+// highBase is the number from which raised descriptors count: below 1024, so
+// that the kernel's table stays small, and below the limit.
+func highBase() int {
+	base := 960
+	var lim syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) == nil && lim.Cur < uint64(base)+64 {
+		base = int(lim.Cur) / 2
+	}
+	return base
+}
+
+func dupAbove(fd, base int) (int, error) {
+	n, _, e := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, uintptr(base))
+	if e != 0 {
+		return -1, e
+	}
+	return int(n), nil
+}
