@@ -1,7 +1,404 @@
-// Package runtimestub is linked into every remote binary.
 package runtimestub
 
-import _ "unsafe" // for go:linkname
+import (
+	"unsafe"
 
+	"remotec.dev/runtimestub/wire"
+)
+
+// marker tells servers that this is a remote binary, see wire.Marker: an
+// array, because a string would be merged with others and its zero with
+// theirs. attach refers to it, so that the linker keeps it.
+var marker = [...]byte{0xff, 'r', 'e', 'm', 'o', 't', 'e', 'c', ' ', 's', 't', 'u', 'b', 0,
+	'a', 'p', 'i', '=', '0' + wire.APIVersion, 0}
+
+const (
+	serverFlag = "-go.remote="
+	serverEnv  = "GORUNTIMESERVER="
+	tokenEnv   = "REMOTEC_TOKEN="
+)
+
+// attach connects this process to its runtime server. It runs on the main
+// goroutine before the first init function of the program, and returns when
+// the process is attached; else the process ends.
+//
 //go:linkname attach runtime.remoteAttach
-func attach() {}
+func attach() {
+	args, env := start()
+	args, flagAddr := takeFlag(args)
+	env, addr := takeEnv(env, serverEnv)
+	_, token := takeEnv(env, tokenEnv)
+	if flagAddr != "" {
+		addr = flagAddr
+	}
+	if addr == "" {
+		joinAncestor(args)
+		fatal("remote binary requires runtime server\n\n",
+			"This program was built with -toolexec=remotec. Start it with\n",
+			"\tremotec run ", args[0], " ...\n",
+			"or name a server: -go.remote=host:port, -go.remote=unix:/path or GORUNTIMESERVER.")
+	}
+	edit(args, env)
+	if b := globals(); marker[0] == 0 || b[0] > b[1] || b[2] > b[3] {
+		fatal("this remote binary was linked wrongly: its globals are not laid out; build it again")
+	}
+	fdTable = mapMemory(maxTable * 4)
+	if fdTable == 0 {
+		fatal("no memory for the table of descriptors")
+	}
+
+	msg := wire.Attach{
+		APIVersion: wire.APIVersion,
+		GoVersion:  goVersion(),
+		CPU:        cpuFeatures(),
+		Path:       readLink("/proc/self/exe"),
+		Cwd:        workingDir(),
+		Args:       args,
+	}
+	msg.BuildID = buildID(readFile("/proc/self/exe", 64<<10))
+	pid, _, _ := raw(wire.SYS_GETPID, 0, 0, 0, 0, 0, 0)
+	msg.PID = uint32(pid)
+	umask, _, _ := raw(wire.SYS_UMASK, 0, 0, 0, 0, 0, 0)
+	raw(wire.SYS_UMASK, umask, 0, 0, 0, 0, 0)
+	msg.Umask = uint32(umask)
+
+	var fds []int32
+	if n, ok := number(after(addr, "fd:"), 1<<20); ok {
+		control = int32(n)
+		msg.Flags = wire.AttachChild
+		raw(wire.SYS_FCNTL, uintptr(control), 2, 1, 0, 0, 0) // F_SETFD, FD_CLOEXEC
+	} else {
+		if token == "" {
+			token = tokenFile(addr)
+		}
+		msg.Token = token
+		dial(addr)
+		if !controlTCP {
+			cwd, _, errno := raw(wire.SYS_OPENAT, fdCwd, addrOf([]byte(".\x00")), oPATH|oCLOEXEC, 0, 0, 0)
+			if errno == 0 {
+				msg.Flags = wire.AttachFDs
+				fds = []int32{openOrNull(0), openOrNull(1), openOrNull(2), int32(cwd)}
+			}
+		}
+	}
+	reply := shakeHands(addr, &msg, fds)
+	if len(fds) == 4 {
+		closeFD(fds[3])
+	}
+	session, policy = reply.Session, reply.Policy
+	if len(reply.Key) == len(linkKey) {
+		copy(linkKey[:], reply.Key)
+	}
+	settleStd(reply.Std)
+	systemstack(func() { spare = newLink(0) })
+	setTimeouts(spare.fd, answerLimit)
+	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
+}
+
+// takeFlag returns args without -go.remote=ADDR, and ADDR.
+func takeFlag(args []string) (rest []string, addr string) {
+	for i, a := range args {
+		if a == "--" {
+			break
+		}
+		if v := after(a, serverFlag); v != "" {
+			return append(append(rest, args[:i]...), args[i+1:]...), v
+		}
+		if v := after(a, "-"+serverFlag); v != "" {
+			return append(append(rest, args[:i]...), args[i+1:]...), v
+		}
+	}
+	return args, ""
+}
+
+// takeEnv returns env without the variable, and its value.
+func takeEnv(env []string, name string) (rest []string, value string) {
+	for _, e := range env {
+		if len(e) >= len(name) && e[:len(name)] == name {
+			value = e[len(name):]
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	return rest, value
+}
+
+// after returns what follows prefix in s, "" when s has another start.
+func after(s, prefix string) string {
+	if len(s) > len(prefix) && s[:len(prefix)] == prefix {
+		return s[len(prefix):]
+	}
+	return ""
+}
+
+// dial opens the control connection. A server on this host is reached by a
+// unix socket even where its address is a TCP port, because descriptors
+// travel over that one.
+func dial(addr string) {
+	t, problem := parseTarget(addr)
+	if problem != "" {
+		fatal("remote binary cannot connect to runtime server ", addr, ": ", problem)
+	}
+	var errno uintptr
+	if t.tcp && t.loop {
+		var buf [20]byte
+		var near target
+		near.unix("@remotec-serve-" + decimal(&buf, uint64(t.port)))
+		if control, errno = near.connect(); errno == 0 {
+			return
+		}
+	}
+	if control, errno = t.connect(); errno != 0 {
+		fatal("remote binary cannot connect to runtime server ", addr, ": ", reason(errno))
+	}
+	dialed, controlTCP = t, t.tcp
+}
+
+func reason(errno uintptr) string {
+	switch errno {
+	case 2:
+		return "no such file or directory"
+	case 13:
+		return "permission denied"
+	case 110:
+		return "connection timed out"
+	case 111:
+		return "connection refused"
+	case 101, 113:
+		return "host or network is unreachable"
+	}
+	var buf [20]byte
+	return "errno " + decimal(&buf, uint64(errno))
+}
+
+// shakeHands sends Attach and receives the answer.
+func shakeHands(addr string, msg *wire.Attach, fds []int32) *wire.Attached {
+	buf := make([]byte, wire.MaxAttach)
+	frame, ok := wire.PutAttach(buf, msg)
+	if !ok {
+		msg.Args = nil // too long to tell, and only for people
+		frame, _ = wire.PutAttach(buf, msg)
+	}
+	setTimeouts(control, answerLimit)
+	ok = writeString(control, wire.PreambleFramed)
+	if ok && len(fds) > 0 {
+		ok = sendFDs(control, frame[:1], fds) && writeAll(control, frame[1:])
+	} else {
+		ok = ok && writeAll(control, frame)
+	}
+	frame = readOneFrame(control, buf)
+	if !ok || frame == nil {
+		fatal("runtime server ", addr, " did not answer the attach: it is not a runtime server, or not this one's version")
+	}
+	setTimeouts(control, 0)
+	tag, _ := wire.Kind(frame)
+	if tag == wire.TagRefused {
+		r, err := wire.GetRefused(frame)
+		if err == nil {
+			fatal("runtime server ", addr, " refused this binary: ", r.Message)
+		}
+	}
+	reply, err := wire.GetAttached(frame)
+	if err != nil {
+		fatal("runtime server ", addr, ": protocol error: malformed answer to the attach")
+	}
+	return reply
+}
+
+// readOneFrame reads a frame and nothing that follows it.
+func readOneFrame(fd int32, b []byte) []byte {
+	for have, want := 0, 8; ; {
+		n, _, errno := raw(wire.SYS_READ, uintptr(fd), addrOf(b[have:]), uintptr(want-have), 0, 0, 0)
+		if errno == eINTR {
+			continue
+		}
+		if errno != 0 || n == 0 {
+			return nil
+		}
+		if have += int(n); have < want {
+			continue
+		}
+		if want == 8 {
+			size, err := wire.FrameSize(b, len(b))
+			if err != nil {
+				return nil
+			}
+			if want = size; have < want {
+				continue
+			}
+		}
+		return b[:want]
+	}
+}
+
+// openOrNull returns fd if it is open, else a descriptor of /dev/null.
+func openOrNull(fd int32) int32 {
+	if _, _, errno := raw(wire.SYS_FCNTL, uintptr(fd), 1, 0, 0, 0, 0); errno != 0 {
+		if null, errno := openFile("/dev/null"); errno == 0 {
+			return null
+		}
+	}
+	return fd
+}
+
+// settleStd takes the standard streams that may be used directly out of the
+// way, and closes this process's own: only the session process is to hold
+// them, so that their ends are seen when the program closes them. Standard
+// error stays for the stub's last words.
+func settleStd(direct uint32) {
+	null := int32(-1)
+	if path := []byte("/dev/null\x00"); true {
+		if r, _, errno := raw(wire.SYS_OPENAT, fdCwd, addrOf(path), oRDWR|oCLOEXEC, 0, 0, 0); errno == 0 {
+			null = int32(r)
+		}
+	}
+	for fd := uint64(0); fd < 3; fd++ {
+		if direct&(1<<fd) != 0 {
+			const dupCloexec, above = 1030, 64 // F_DUPFD_CLOEXEC
+			if r, _, errno := raw(wire.SYS_FCNTL, uintptr(fd), dupCloexec, above, 0, 0, 0); errno == 0 {
+				setHanded(fd, int32(r))
+			}
+		}
+		if fd < 2 && null >= 0 {
+			raw(wire.SYS_DUP3, uintptr(null), uintptr(fd), 0, 0, 0, 0)
+		}
+	}
+	if null > 2 {
+		closeFD(null)
+	}
+}
+
+func readLink(name string) string {
+	path := append([]byte(name), 0)
+	buf := make([]byte, 4096)
+	n, _, errno := raw(wire.SYS_READLINKAT, fdCwd, addrOf(path), addrOf(buf), uintptr(len(buf)), 0, 0)
+	if errno != 0 {
+		return ""
+	}
+	return string(buf[:n])
+}
+
+func workingDir() string {
+	buf := make([]byte, 4096)
+	n, _, errno := raw(wire.SYS_GETCWD, addrOf(buf), uintptr(len(buf)), 0, 0, 0, 0)
+	if errno != 0 || n == 0 {
+		return ""
+	}
+	return string(buf[:n-1])
+}
+
+// tokenFile returns the token that a server on this host left for its own
+// user; see server for the place and the checks on its side.
+func tokenFile(addr string) string {
+	t, problem := parseTarget(addr)
+	if problem != "" || !t.tcp || !t.loop {
+		return ""
+	}
+	var b1, b2 [20]byte
+	uid, _, _ := raw(wire.SYS_GETUID, 0, 0, 0, 0, 0, 0)
+	return readFile("/tmp/remotec-"+decimal(&b1, uint64(uid))+"/tcp-"+decimal(&b2, uint64(t.port))+".token", 4096)
+}
+
+// buildID returns the Go build ID out of the first part of an ELF file: the
+// note of type 4 with the name Go, cmd/internal/buildid.
+func buildID(elf string) string {
+	if len(elf) < 64 || elf[:4] != "\x7fELF" {
+		return ""
+	}
+	u16 := func(at int) int { return int(elf[at]) | int(elf[at+1])<<8 }
+	u32 := func(at int) int { return u16(at) | u16(at+2)<<16 }
+	phoff, phnum := u32(32), u16(56)
+	for i := range phnum {
+		p := phoff + 56*i
+		if p+56 > len(elf) || u32(p) != 4 { // PT_NOTE
+			continue
+		}
+		at, end := u32(p+8), u32(p+8)+u32(p+32)
+		for at+16 <= end && end <= len(elf) {
+			name, desc, typ := u32(at), u32(at+4), u32(at+8)
+			body := at + 12 + (name+3)&^3
+			if name < 0 || desc < 0 || body+desc > end {
+				break
+			}
+			if typ == 4 && name == 4 && elf[at+12:at+16] == "Go\x00\x00" {
+				return elf[body : body+desc]
+			}
+			at = body + (desc+3)&^3
+		}
+	}
+	return ""
+}
+
+// joinAncestor makes a remote binary that was started by a program of a
+// session, directly or through other programs, run in a session of its own
+// under the same server: it executes that server's program in place. It
+// returns when no ancestor is a session process.
+func joinAncestor(args []string) {
+	r, _, _ := raw(wire.SYS_GETPPID, 0, 0, 0, 0, 0, 0)
+	pid := uint64(r)
+	for range 64 {
+		if pid <= 1 {
+			return
+		}
+		var buf [20]byte
+		name := "@remotec-session-" + decimal(&buf, pid)
+		var t target
+		t.unix(name)
+		if fd, errno := t.connect(); errno == 0 {
+			hello := make([]byte, 8)
+			setTimeouts(fd, 2)
+			n, _, _ := raw(wire.SYS_READ, uintptr(fd), addrOf(hello), 8, 0, 0, 0)
+			closeFD(fd)
+			if n == 8 && string(hello) == "REMOTECS" {
+				execSession(pid, args)
+			}
+		}
+		pid = parentOf(pid)
+	}
+}
+
+// parentOf reads field 4 of /proc/PID/stat; the name in field 2 may hold
+// anything, so the count starts at the last parenthesis.
+func parentOf(pid uint64) uint64 {
+	var buf [20]byte
+	stat := readFile("/proc/"+decimal(&buf, pid)+"/stat", 4096)
+	for i := len(stat) - 1; i >= 0; i-- {
+		if stat[i] == ')' && i+4 < len(stat) {
+			rest := stat[i+4:]
+			if end := index(rest, ' '); end > 0 {
+				n, _ := number(rest[:end], 1<<30)
+				return uint64(n)
+			}
+			return 0
+		}
+	}
+	return 0
+}
+
+// execSession replaces this process by a session process for its program.
+func execSession(pid uint64, args []string) {
+	var buf [20]byte
+	path := append([]byte("/proc/"+decimal(&buf, pid)+"/exe"), 0)
+	var argv []uintptr
+	var keep [][]byte
+	for _, a := range append([]string{"remotec-session", "run", readLink("/proc/self/exe")}, args...) {
+		b := append([]byte(a), 0)
+		keep = append(keep, b)
+		argv = append(argv, addrOf(b))
+	}
+	argv = append(argv, 0)
+	_, env := start()
+	var envp []uintptr
+	for _, e := range env {
+		b := append([]byte(e), 0)
+		keep = append(keep, b)
+		envp = append(envp, addrOf(b))
+	}
+	envp = append(envp, 0)
+	raw(wire.SYS_EXECVE, addrOf(path), uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), 0, 0, 0)
+	// Still here: say so as if there were no ancestor.
+	keepAlive = keep
+}
+
+// keepAlive holds what is referred to by address only.
+var keepAlive [][]byte

@@ -135,7 +135,8 @@ func (inv *invocation) compileStub(dir, srcDir, importPath, goVersion, importcfg
 	}
 	archive := filepath.Join(dir, archiveName(importPath))
 	args := []string{"-o", archive, "-trimpath", src + "=>" + importPath, "-p", importPath,
-		"-lang=" + languageOf(goVersion), "-importcfg", cfg, "-pack", "-nolocalimports"}
+		"-lang=" + languageOf(goVersion), "-importcfg", cfg, "-pack", "-nolocalimports",
+		"-wb=false"} // it runs without a P, see runtimestub/doc.go
 	if strings.HasPrefix(goVersion, "go1") && !strings.Contains(goVersion, "devel") {
 		args = append(args, "-goversion", goVersion)
 	}

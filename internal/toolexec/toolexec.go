@@ -10,6 +10,7 @@
 //	compile, asm    packages that are patched get rewritten sources; all others
 //	                go straight to the real tool
 //	link            the stub is compiled and added, and remotec's linker runs
+//	go              runs without remotec: what it builds is for the build itself
 //	anything else   goes straight to the real tool
 //
 // Invariants:
@@ -84,6 +85,8 @@ func (inv *invocation) run() error {
 		return inv.asm()
 	case "link":
 		return inv.link()
+	case "go":
+		return inv.goCommand()
 	}
 	return inv.exec(inv.args)
 }
@@ -92,6 +95,19 @@ func (inv *invocation) run() error {
 func (inv *invocation) exec(args []string) error {
 	err := syscall.Exec(inv.tool, append([]string{inv.tool}, args...), os.Environ())
 	return fmt.Errorf("starting %s: %w", inv.tool, err)
+}
+
+// goCommand makes the process a go command without remotec. A go command runs
+// another for tools that are not part of the distribution, such as
+// `go tool covdata`, builds them there and starts them: as remote binaries
+// they would ask for a server.
+func (inv *invocation) goCommand() error {
+	// The last -toolexec counts, and an empty GOFLAGS would be looked up in
+	// what `go env -w` has stored.
+	if err := os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -toolexec=")); err != nil {
+		return fmt.Errorf("starting %s: %w", inv.tool, err)
+	}
+	return inv.exec(inv.args)
 }
 
 // goroot returns the tree the tool belongs to. The environment does not tell:

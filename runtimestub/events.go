@@ -1,0 +1,69 @@
+package runtimestub
+
+import (
+	_ "unsafe" // for go:linkname
+
+	"remotec.dev/runtimestub/wire"
+)
+
+// events receives what the server sends by itself. It is the whole life of
+// one thread, which has no P: see doc.go for what that forbids.
+//
+//go:linkname events runtime.remoteEvents
+func events() {
+	const size = 64 << 10
+	mem := mapMemory(size)
+	if mem == 0 {
+		fatal("no memory for the events of the runtime server")
+	}
+	buf := bytesAt(mem, size)
+	have := 0
+	var fds [maxHanded]int32
+	for {
+		nfds := 0
+		n, _ := receive(control, buf[have:], &fds, &nfds)
+		for i := range nfds {
+			closeFD(fds[i]) // no event has any
+		}
+		if n <= 0 {
+			lost()
+		}
+		have += n
+		at := 0
+		for have-at >= 8 {
+			size, err := wire.FrameSize(buf[at:have], len(buf))
+			if err != nil {
+				broken("malformed event")
+			}
+			if have-at < size {
+				break
+			}
+			onEvent(buf[at : at+size])
+			at += size
+		}
+		have = copy(buf, buf[at:have])
+	}
+}
+
+func onEvent(frame []byte) {
+	var e wire.Event
+	if err := wire.GetEvent(frame, &e); err != nil {
+		broken("malformed event")
+	}
+	switch e.Kind {
+	case wire.EventSignal:
+		if e.N > 0 && e.N <= 64 {
+			raise(e.N)
+		}
+	case wire.EventReady:
+		ready(e.N, e.A)
+	case wire.EventReport:
+		report(e.N != 0)
+	case wire.EventEnd:
+		if e.N != 0 {
+			raise(e.N)
+			return
+		}
+		fatal("runtime server ended the session")
+	}
+}

@@ -1,0 +1,60 @@
+package runtimestub
+
+import (
+	"unsafe"
+
+	"remotec.dev/runtimestub/wire"
+)
+
+// The ends that the stub itself makes: a panic message on the process's own
+// standard error and exit status 2, as the runtime does for a panic.
+
+var ending uint32 // 1 once one thread writes a message or the program exits
+
+// fatal ends the process. The parts are not joined: it may run without a P.
+func fatal(parts ...string) {
+	if cas(&ending, 0, 1) {
+		say("panic: ")
+		for _, p := range parts {
+			say(p)
+		}
+		say("\n")
+		die(2)
+	}
+	for { // another thread is at it
+		yield()
+	}
+}
+
+func say(s string) {
+	raw(wire.SYS_WRITE, 2, uintptr(unsafe.Pointer(unsafe.StringData(s))), uintptr(len(s)), 0, 0, 0)
+}
+
+// lost ends the process because the server is gone. After a successful exec
+// of the session process that is the proper end: nothing of this program is
+// left there.
+func lost() {
+	if load(&execing) != 0 {
+		die(0)
+	}
+	fatal("connection to runtime server lost")
+}
+
+// broken ends the process because the server did not keep to the protocol.
+func broken(what string) { fatal("runtime server: protocol error: ", what) }
+
+// execing is 1 while a thread is in execve: then the end of a connection
+// means that it succeeded.
+var execing uint32
+
+// decimal writes n into buf and returns it as a string that aliases buf.
+func decimal(buf *[20]byte, n uint64) string {
+	i := len(buf)
+	for {
+		i--
+		buf[i] = byte('0' + n%10)
+		if n /= 10; n == 0 {
+			return unsafe.String(&buf[i], len(buf)-i)
+		}
+	}
+}

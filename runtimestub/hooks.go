@@ -1,0 +1,89 @@
+package runtimestub
+
+import (
+	"unsafe"
+
+	"remotec.dev/runtimestub/wire"
+)
+
+// What the runtime calls besides system calls; hookTable says where from.
+
+func hooks() *hookTable {
+	return &hookTable{
+		syscall:   onSyscall,
+		write:     onWrite,
+		pollOpen:  onPollOpen,
+		pollClose: onPollClose,
+		signal:    func(op, sig uint32) { pseudo(wire.NrSignal, uint64(op), uint64(sig)) },
+		lease:     func(want uint64) uint64 { return pseudo(wire.NrLease, want, 0).R1 },
+		exit:      onExit,
+		mexit:     closeLink,
+		spawn:     onSpawn,
+	}
+}
+
+// onWrite carries what the runtime prints. It may run in a signal handler,
+// over a call on this thread's own link, so that it uses the spare link; and
+// when even that is in use by the interrupted code, the bytes go to this
+// process's own descriptor, better there than lost.
+func onWrite(fd uintptr, p unsafe.Pointer, n int32) int32 {
+	if n <= 0 {
+		return 0
+	}
+	if local, ok := handed(uint64(fd)); ok {
+		r, _, errno := raw(wire.SYS_WRITE, uintptr(local), uintptr(p), uintptr(n), 0, 0, 0)
+		if errno != 0 {
+			return -int32(errno)
+		}
+		return int32(r)
+	}
+	const patience = 1 << 16
+	for i := 0; !cas(&spareLock, 0, 1); i++ {
+		if i == patience {
+			r, _, _ := raw(wire.SYS_WRITE, fd, uintptr(p), uintptr(n), 0, 0, 0)
+			return int32(r)
+		}
+		yield()
+	}
+	c := wire.Call{Nr: wire.NrWriteErr, Args: wire.Args{uint64(fd)}}
+	c.Blobs[1] = unsafe.Slice((*byte)(p), int(n))
+	var r wire.Reply
+	spare.do(&c, &r)
+	unlockSpin(&spareLock)
+	if r.Errno != 0 {
+		return -int32(r.Errno)
+	}
+	return n
+}
+
+func onPollOpen(fd uintptr, cookie uint64) (local, errno uintptr, done bool) {
+	if l, ok := handed(uint64(fd)); ok {
+		return uintptr(l), 0, false
+	}
+	r := pseudo(wire.NrPollOpen, uint64(fd), cookie)
+	return 0, uintptr(r.Errno), true
+}
+
+func onPollClose(fd uintptr) (local uintptr, done bool) {
+	if l, ok := handed(uint64(fd)); ok {
+		return uintptr(l), false
+	}
+	pseudo(wire.NrPollClose, uint64(fd), 0)
+	return 0, true
+}
+
+// onExit tells the server that the program ends by itself. From here on the
+// end of the connection is no loss; see fatal.
+func onExit(code int32) {
+	if !cas(&ending, 0, 1) {
+		return
+	}
+	if !cas(&spareLock, 0, 1) {
+		return // this thread, or one that will not come back, holds it
+	}
+	c := wire.Call{Nr: wire.NrExit, Args: wire.Args{uint64(uint32(code))}}
+	if frame, ok := wire.PutCall(spare.request(), &c); ok && writeAll(spare.fd, frame) {
+		n := 0
+		readFrame(spare.fd, spare.answer(), &spare.fds, &n)
+	}
+}
