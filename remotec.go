@@ -14,5 +14,5 @@ var Stub embed.FS
 // part of the tool's identity in the build cache: a change of anything else,
 // the runtime server for instance, does not make every remote binary stale.
 //
-//go:embed internal/instrument internal/toolexec internal/goosremote
+//go:embed internal/instrument internal/linkname internal/toolexec internal/goosremote
 var Builder embed.FS

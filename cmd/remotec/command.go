@@ -40,6 +40,7 @@ var commands []*command
 
 func init() {
 	commands = []*command{
+		runCommand,
 		diffCommand,
 		envCommand,
 		versionCommand,

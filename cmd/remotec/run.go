@@ -1,0 +1,130 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"remotec.dev/server"
+	"remotec.dev/server/program"
+)
+
+// placements are the words of -placement.
+var placements = []string{"local", "spread", "balance"}
+
+var runCommand = &command{
+	name:  "run",
+	args:  "PROGRAM [ARGUMENT...]",
+	short: "run a program with a runtime server of its own",
+	long: `
+PROGRAM is a remote binary, or a package directory, an import path or .go
+files, which are built first. Its standard streams, arguments, environment and
+working directory are those of this command, and so is the exit status in
+return: the program's own, 128 + N where signal N ended it, 1 where remotec
+failed.`,
+	setup: func(fs *flag.FlagSet) func([]string, streams) error {
+		var o runOptions
+		fs.StringVar(&o.processes, "n", "1", "processes of the program on this machine")
+		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
+		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call")
+		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`")
+		fs.StringVar(&o.server, "server", "", "use the server at this `address` instead of an own one")
+		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what the server given by -server asks for")
+		fs.BoolVar(&o.hand, "hand", envOr("REMOTEC_HAND", "true") != "false", "hand open descriptors to the program, so that its reads and writes bypass the server")
+		return o.run
+	},
+}
+
+// runOptions are the flags of remotec run as they were given.
+type runOptions struct {
+	processes, placement, chaos, http string
+	server, token                     string
+	hand                              bool
+}
+
+func (o *runOptions) run(args []string, std streams) error {
+	if len(args) == 0 {
+		return usagef("no program given")
+	}
+	if n, err := strconv.Atoi(o.processes); err != nil || n < 1 {
+		return usagef("-n %s: not a number of processes", o.processes)
+	} else if n > 1 {
+		return usagef("-n %d: this version runs a program in one process only, -n 1", n)
+	}
+	if !slices.Contains(placements, o.placement) {
+		return usagef("placement %q: not one of %s", o.placement, strings.Join(placements, ", "))
+	}
+	if o.http != "" {
+		return usagef("-http %s: this version has no page about a session; see remotec ps", o.http)
+	}
+	delay, err := parseChaos(o.chaos)
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding the remotec command for -toolexec: %w", err)
+	}
+	p, err := (&program.Builder{Tool: self, Output: std.err}).Find(args)
+	if err != nil {
+		return err
+	}
+	defer p.Remove()
+	var exit server.Exit
+	if o.server != "" {
+		exit, err = server.RunAt(o.server, o.token, server.Program{Program: *p})
+	} else {
+		cfg := serverConfig()
+		cfg.Policy.Hand, cfg.Delay = o.hand, delay
+		exit, err = server.Run(cfg, server.Program{Program: *p})
+	}
+	if err != nil {
+		return err
+	}
+	return exitStatus(exit.Code())
+}
+
+// parseChaos reads a list of faults; only delays can be injected so far.
+func parseChaos(spec string) (delay time.Duration, err error) {
+	if spec == "" {
+		return 0, nil
+	}
+	for _, fault := range strings.Split(spec, ",") {
+		name, value, _ := strings.Cut(fault, "=")
+		switch name {
+		case "delay":
+			if delay, err = time.ParseDuration(value); err != nil || delay < 0 {
+				return 0, usagef("chaos %q: not a duration", fault)
+			}
+		case "migrate", "gc":
+			return 0, usagef("chaos %q: this version injects delay=DURATION only", fault)
+		default:
+			return 0, usagef("chaos %q: not a known fault; there is delay=DURATION", fault)
+		}
+	}
+	return delay, nil
+}
+
+// serverConfig is the server of this command, as far as the environment has
+// a say. It is also that of programs that programs start.
+func serverConfig() server.Config {
+	delay, _ := parseChaos(os.Getenv("REMOTEC_CHAOS"))
+	return server.Config{
+		Name:   "remotec " + version(),
+		Policy: server.Policy{Hand: envOr("REMOTEC_HAND", "true") != "false"},
+		Delay:  delay,
+		Log:    server.NewLog(os.Stderr, slog.LevelWarn),
+	}
+}
+
+func envOr(name, value string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return value
+}
