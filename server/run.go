@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/control"
 	"remotec.dev/server/fds"
 	"remotec.dev/server/program"
 	"remotec.dev/server/session"
@@ -41,7 +42,7 @@ func Run(cfg Config, p Program) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
-	control, err := fds.NewConn(&space, ours)
+	conn, err := fds.NewConn(&space, ours)
 	if err != nil {
 		return Exit{}, err
 	}
@@ -61,7 +62,7 @@ func Run(cfg Config, p Program) (Exit, error) {
 		return Exit{}, err
 	}
 	id := uint64(os.Getpid())
-	go host(cfg, id, control, beacon)
+	go host(cfg, id, conn, beacon)
 	exit := <-c.done
 	cfg.Events(Event{Kind: SessionEnded, Session: id, Program: p.Path, Exit: exit})
 	return exit, nil
@@ -76,14 +77,14 @@ func becomeSession() {
 }
 
 // host serves the program at the other end of control until it goes away.
-func host(cfg Config, id uint64, control *fds.Conn, beacon *session.Beacon) {
-	r := &fds.FrameReader{Conn: control}
+func host(cfg Config, id uint64, conn *fds.Conn, beacon *session.Beacon) {
+	r := &fds.FrameReader{Conn: conn}
 	a, err := session.Greet(r, &session.Terms{})
 	if err != nil {
 		// The program, which has been told, says so itself; one that never
 		// spoke has ended or was never a remote binary.
 		cfg.Events(Event{Kind: AttachRefused, Session: id, Err: err})
-		control.Shutdown()
+		conn.Shutdown()
 		return
 	}
 	sc := cfg.session(id)
@@ -91,10 +92,10 @@ func host(cfg Config, id uint64, control *fds.Conn, beacon *session.Beacon) {
 	s, err := session.Open(sc, r, a)
 	if err != nil {
 		cfg.Log.Warn("session not started", "err", err)
-		control.Shutdown()
+		conn.Shutdown()
 		return
 	}
-	beacon.Serve(func(c *fds.Conn) { c.Close() })
+	beacon.Serve((&control.Own{Server: cfg.Name, Session: s}).Accept)
 	cfg.Events(Event{Kind: SessionStarted, Session: id, Program: a.Path})
 	if err := s.Run(); err != nil {
 		cfg.Log.Warn("session ended", "session", id, "err", err)

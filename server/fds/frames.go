@@ -16,6 +16,9 @@ import (
 type FrameReader struct {
 	Conn *Conn
 	Max  int // bound of a frame's length in bytes
+	// Exact makes it read no further than asked for, so that another reader
+	// can take over the connection.
+	Exact bool
 
 	buf   []byte
 	start int // of the next frame
@@ -97,7 +100,11 @@ func (r *FrameReader) fill(n int) error {
 			copy(grown, r.buf[:r.end])
 			r.buf = grown
 		}
-		k, err := r.Conn.Recv(r.buf[r.end:], &r.hand)
+		room := r.buf[r.end:]
+		if r.Exact {
+			room = r.buf[r.end : r.start+n]
+		}
+		k, err := r.Conn.Recv(room, &r.hand)
 		if err != nil {
 			if err == io.EOF && r.end > r.start {
 				err = io.ErrUnexpectedEOF

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"os"
 	"time"
 
 	"remotec.dev/runtimestub/wire"
@@ -25,12 +26,15 @@ type Info struct {
 	Remote      string
 }
 
+// ID returns the session's number.
+func (s *Session) ID() uint64 { return s.cfg.ID }
+
 // Info returns the session's present state. The goroutine counts are those
 // of the last account that the program sent.
-func (s *Session) Info(pid int) Info {
+func (s *Session) Info() Info {
 	a := s.attach
 	i := Info{
-		ID: s.cfg.ID, PID: pid, ProcessPID: int(a.PID), Path: a.Path, Args: a.Args,
+		ID: s.cfg.ID, PID: os.Getpid(), ProcessPID: int(a.PID), Path: a.Path, Args: a.Args,
 		GoVersion: a.GoVersion, BuildID: a.BuildID, Started: s.started, Remote: s.cfg.Remote,
 	}
 	if open, err := fds.Open(); err == nil {

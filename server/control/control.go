@@ -1,0 +1,173 @@
+// Package control is the RPC binding of the API: what tools ask a server. It
+// serves and calls the interface Server of capnp/remotec.capnp on connections
+// that start with wire.PreambleRPC.
+//
+// A *source* answers for one or more sessions: a session process for its own,
+// a master for all of its session processes, whose control sockets it asks in
+// turn. Local finds all session processes of this user on this host.
+//
+// Invariant: nothing here runs before a connection asks for it; a program
+// that nobody watches does not pay for RPC.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	capnplib "capnproto.org/go/capnp/v3"
+	"capnproto.org/go/capnp/v3/rpc"
+
+	"remotec.dev/capnp"
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/session"
+)
+
+// Source is what a server answers from.
+type Source interface {
+	// Name is the server's name and version, PID its process.
+	Name() (name string, pid int)
+	Sessions(context.Context) ([]session.Info, error)
+	// Goroutines returns a session's account of its goroutines, with the live
+	// ones one by one where all is set.
+	Goroutines(ctx context.Context, id uint64, all bool) (*wire.Goroutines, error)
+	// Signal sends a signal to a session as kill would.
+	Signal(ctx context.Context, id uint64, number int) error
+}
+
+// NoSession is the error about a session that a source does not have.
+type NoSession uint64
+
+func (id NoSession) Error() string {
+	return fmt.Sprintf("no session %d; remotec ps lists those there are", uint64(id))
+}
+
+// Serve answers calls on conn, whose preamble has been read, until the peer
+// closes it.
+func Serve(conn io.ReadWriteCloser, src Source) {
+	c := rpc.NewConn(rpc.NewStreamTransport(conn), &rpc.Options{
+		BootstrapClient: capnplib.Client(capnp.Server_ServerToClient(&binding{src})),
+	})
+	<-c.Done()
+	c.Close()
+}
+
+// binding makes a Source a Server capability.
+type binding struct{ src Source }
+
+func (b *binding) Info(_ context.Context, call capnp.Server_info) error {
+	r, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	name, pid := b.src.Name()
+	r.SetApiVersion(wire.APIVersion)
+	r.SetPid(uint32(pid))
+	return r.SetServer(name)
+}
+
+func (b *binding) Sessions(ctx context.Context, call capnp.Server_sessions) error {
+	infos, err := b.src.Sessions(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	list, err := r.NewList(int32(len(infos)))
+	if err != nil {
+		return err
+	}
+	for i := range infos {
+		if err := putInfo(list.At(i), &infos[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *binding) Goroutines(ctx context.Context, call capnp.Server_goroutines) error {
+	// The program may take its time: other calls on this connection go on.
+	call.Go()
+	g, err := b.src.Goroutines(ctx, call.Args().Session(), call.Args().All())
+	if err != nil {
+		return err
+	}
+	r, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	// The framed binding writes the same schema: its frame is a message.
+	frame, ok := wire.PutGoroutines(make([]byte, wire.MaxFrame), g)
+	if !ok {
+		return errors.New("account of goroutines does not fit a message")
+	}
+	msg, err := capnplib.Unmarshal(frame)
+	if err != nil {
+		return err
+	}
+	root, err := capnp.ReadRootMessage(msg)
+	if err != nil {
+		return err
+	}
+	account, err := root.Goroutines()
+	if err != nil {
+		return err
+	}
+	return r.SetGoroutines(account)
+}
+
+func (b *binding) Signal(ctx context.Context, call capnp.Server_signal) error {
+	return b.src.Signal(ctx, call.Args().Session(), int(call.Args().Number()))
+}
+
+func putInfo(to capnp.SessionInfo, i *session.Info) error {
+	to.SetId(i.ID)
+	to.SetPid(uint32(i.PID))
+	to.SetProcessPid(uint32(i.ProcessPID))
+	to.SetStarted(i.Started.UnixNano())
+	to.SetCalls(i.Calls)
+	to.SetLinks(uint32(i.Links))
+	to.SetDescriptors(uint32(i.Descriptors))
+	to.SetGoroutines(i.Live)
+	to.SetCreated(i.Created)
+	args, err := capnplib.NewTextList(to.Segment(), int32(len(i.Args)))
+	if err != nil {
+		return err
+	}
+	for k, a := range i.Args {
+		if err := args.Set(k, a); err != nil {
+			return err
+		}
+	}
+	return errors.Join(to.SetArgs(args), to.SetPath(i.Path), to.SetGoVersion(i.GoVersion),
+		to.SetBuildId(i.BuildID), to.SetRemote(i.Remote))
+}
+
+func getInfo(from capnp.SessionInfo) (session.Info, error) {
+	i := session.Info{
+		ID: from.Id(), PID: int(from.Pid()), ProcessPID: int(from.ProcessPid()),
+		Started: time.Unix(0, from.Started()), Calls: from.Calls(), Links: int(from.Links()),
+		Descriptors: int(from.Descriptors()), Live: from.Goroutines(), Created: from.Created(),
+	}
+	var errs [5]error
+	i.Path, errs[0] = from.Path()
+	i.GoVersion, errs[1] = from.GoVersion()
+	i.BuildID, errs[2] = from.BuildId()
+	i.Remote, errs[3] = from.Remote()
+	args, err := from.Args()
+	errs[4] = err
+	if err == nil {
+		for k := range args.Len() {
+			a, err := args.At(k)
+			if err != nil {
+				return i, err
+			}
+			i.Args = append(i.Args, a)
+		}
+	}
+	return i, errors.Join(errs[:]...)
+}

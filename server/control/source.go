@@ -1,0 +1,128 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/fds"
+	"remotec.dev/server/session"
+)
+
+// fresh bounds how long a program may take to account for its goroutines.
+const fresh = time.Second
+
+// Own is the Source of a session process: its one session.
+type Own struct {
+	Server  string // name and version
+	Session *session.Session
+}
+
+// Accept serves an RPC connection of the session process from its preamble
+// on, and closes it.
+func (o *Own) Accept(c *fds.Conn) {
+	defer c.Close()
+	c.SetTimeout(5 * time.Second)
+	r := &fds.FrameReader{Conn: c, Exact: true}
+	if p, err := r.Preamble(); err != nil || p != wire.PreambleRPC {
+		return
+	}
+	c.SetTimeout(0)
+	Serve(Stream{c}, o)
+}
+
+// Stream is a connection whose Close unblocks its reader and leaves the
+// descriptor open: a thread may still be inside a system call on it, and the
+// number must not be another's by then.
+type Stream struct{ *fds.Conn }
+
+// Close shuts the connection down.
+func (s Stream) Close() error {
+	s.Shutdown()
+	return nil
+}
+
+func (o *Own) Name() (string, int) { return o.Server, os.Getpid() }
+
+func (o *Own) Sessions(context.Context) ([]session.Info, error) {
+	return []session.Info{o.Session.Info()}, nil
+}
+
+func (o *Own) Goroutines(_ context.Context, id uint64, all bool) (*wire.Goroutines, error) {
+	if id != o.Session.ID() {
+		return nil, NoSession(id)
+	}
+	return o.Session.Goroutines(all, fresh), nil
+}
+
+func (o *Own) Signal(_ context.Context, id uint64, number int) error {
+	if id != o.Session.ID() {
+		return NoSession(id)
+	}
+	return os.NewSyscallError("kill", syscall.Kill(os.Getpid(), syscall.Signal(number)))
+}
+
+// Many is the Source of a master: session processes, each asked through its
+// own control socket. A session's id is its session process's.
+type Many struct {
+	Server string
+	PIDs   func() []int
+}
+
+func (m *Many) Name() (string, int) { return m.Server, os.Getpid() }
+
+func (m *Many) Sessions(ctx context.Context) ([]session.Info, error) {
+	var all []session.Info
+	for _, pid := range m.PIDs() {
+		err := m.ask(ctx, pid, func(ctx context.Context, c *Client) error {
+			infos, err := c.Sessions(ctx)
+			all = append(all, infos...)
+			return err
+		})
+		if err != nil && ctx.Err() != nil {
+			return nil, err
+		} // else one that has just ended, or not begun
+	}
+	return all, nil
+}
+
+func (m *Many) Goroutines(ctx context.Context, id uint64, all bool) (g *wire.Goroutines, err error) {
+	err = m.find(ctx, id, func(ctx context.Context, c *Client) (err error) {
+		g, err = c.Goroutines(ctx, id, all)
+		return err
+	})
+	return g, err
+}
+
+func (m *Many) Signal(ctx context.Context, id uint64, number int) error {
+	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
+		return c.Signal(ctx, id, number)
+	})
+}
+
+func (m *Many) find(ctx context.Context, id uint64, f func(context.Context, *Client) error) error {
+	for _, pid := range m.PIDs() {
+		if uint64(pid) == id {
+			return m.ask(ctx, pid, f)
+		}
+	}
+	return NoSession(id)
+}
+
+// ask bounds what one session process can hold up.
+func (m *Many) ask(ctx context.Context, pid int, f func(context.Context, *Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*fresh)
+	defer cancel()
+	c, err := DialSession(ctx, pid)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := f(ctx, c); err != nil {
+		return fmt.Errorf("session process %d: %w", pid, err)
+	}
+	return nil
+}
