@@ -103,6 +103,29 @@ func TestEnsureInHostileEnvironment(t *testing.T) {
 	}
 }
 
+// The first link of a user's first build is where the linker gets built: below
+// a go command that waits, with that command's environment.
+func TestEnsureBelowGoCommand(t *testing.T) {
+	src, err := filepath.Abs("testdata/globals.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachTree(t, func(t *testing.T, tr tree) {
+		sc := newScaffold(t, tr, "")
+		dir := t.TempDir()
+		exe, err := sc.build(t, src, []string{"LINKER_TEST_CACHE=" + dir, "LINKER_TEST_GOROOT=" + tr.root, "LINKER_TEST_GOVERSION=" + tr.version}, "-ldflags=-X main.unused="+dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if links, _ := filepath.Glob(filepath.Join(dir, "linker", "*", "link")); len(links) != 1 {
+			t.Errorf("%d linkers were built, want 1", len(links))
+		}
+		if err := Check(exe); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestEnsureErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

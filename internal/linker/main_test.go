@@ -230,6 +230,13 @@ func toolexec(args []string) error {
 			}
 			cfg.Close()
 		}
+		if dir := os.Getenv("LINKER_TEST_CACHE"); dir != "" {
+			cfg := Config{GOROOT: os.Getenv("LINKER_TEST_GOROOT"), GoVersion: os.Getenv("LINKER_TEST_GOVERSION"), CacheDir: dir}
+			var err error
+			if link, err = Ensure(context.Background(), cfg); err != nil {
+				return err
+			}
+		}
 		if link != "" {
 			cmd = exec.Command(link, args[1:]...)
 		}
