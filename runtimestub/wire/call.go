@@ -47,10 +47,10 @@ const (
 	NrWriteErr
 	// NrHand asks for a copy of descriptor args[0] to travel with the reply.
 	NrHand
-	// NrAllThreads performs system call args[0] with arguments args[1:4] on
-	// every thread of the session (setuid and its like).
+	// NrAllThreads performs system call args[0] on every thread of the session
+	// (setuid and its like). Argument i of that call, its blob and its bit in
+	// Nulls are the i+1st of this one; nothing can be output.
 	NrAllThreads
-	// NrEnd is the end of a program that ran exec: nothing follows.
 	nrLast
 )
 

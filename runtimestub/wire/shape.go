@@ -19,8 +19,8 @@ const (
 	StructIO             // size bytes in and out
 	SockLen              // uint32 in and out: length of the buffer in another argument
 	AddrOut              // buffer out whose length is in the SockLen argument named
-	IovIn                // struct iovec array, count in another argument; contents in
-	IovOut               // likewise, contents out
+	IovIn                // struct iovec array, count in another argument; the blob has what they point to
+	IovOut               // likewise, contents out; on the wire the count argument is their total length in bytes
 	Drop                 // a pointer that is not carried: nil at the server
 	kindMask  Arg = 0xff
 	argShift      = 8
@@ -52,7 +52,7 @@ type Result uint8
 const (
 	Number Result = iota
 	NewFD         // a new descriptor
-	Bytes         // count of bytes stored in the Out or IovOut argument
+	Bytes         // count of elements, mostly bytes, stored in the Out or IovOut argument
 	Pair          // two new descriptors in the StructOut argument
 )
 
@@ -93,13 +93,15 @@ func Lookup(nr uint64, a *Args) Shape {
 	s := shapes[nr]
 	switch nr {
 	case SYS_FCNTL:
-		s.Args[2], s.Result = fcntlArg(a[1])
-		if a[1] != 3 && a[1] != 4 { // all but F_GETFL, F_SETFL
+		var ok bool
+		if s.Args[2], s.Result, ok = fcntlArg(a[1]); !ok {
+			s.Class = Unknown
+		} else if a[1] != 3 && a[1] != 4 { // all but F_GETFL, F_SETFL
 			s.Class = Forward
 		}
 	case SYS_IOCTL:
 		var ok bool
-		if s.Args[2], ok = ioctlArg(a[1]); !ok {
+		if s.Args[2], s.Result, ok = ioctlArg(a[1]); !ok {
 			s.Class = Unknown
 		}
 	case SYS_PRCTL:
@@ -130,64 +132,26 @@ func Name(nr uint32) string {
 var pseudoNames = [...]string{"", "spawn", "exit", "signal", "lease", "pollopen", "pollclose", "writeerr", "hand", "allthreads"}
 
 // fcntlArg: locks carry a struct flock (32 bytes), F_GETOWN_EX and
-// F_SETOWN_EX 8 bytes, the read and write hints 8 bytes; fcntl(2).
-func fcntlArg(cmd uint64) (Arg, Result) {
+// F_SETOWN_EX 8 bytes, the read and write hints 8 bytes; fcntl(2). ok is false
+// for commands that are not known here: the next one may take an address.
+func fcntlArg(cmd uint64) (a Arg, r Result, ok bool) {
 	switch cmd {
 	case 0, 1030: // F_DUPFD, F_DUPFD_CLOEXEC
-		return Int, NewFD
+		return Int, NewFD, true
 	case 5, 36: // F_GETLK, F_OFD_GETLK
-		return StructIO | 32<<sizeShift, Number
+		return StructIO | 32<<sizeShift, Number, true
 	case 6, 7, 37, 38: // F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
-		return StructIn | 32<<sizeShift, Number
+		return StructIn | 32<<sizeShift, Number, true
 	case 15, 1036, 1038: // F_SETOWN_EX, F_SET_RW_HINT, F_SET_FILE_RW_HINT
-		return StructIn | 8<<sizeShift, Number
-	case 16, 1035, 1037: // F_GETOWN_EX, F_GET_RW_HINT, F_GET_FILE_RW_HINT
-		return StructOut | 8<<sizeShift, Number
+		return StructIn | 8<<sizeShift, Number, true
+	case 16, 17, 1035, 1037: // F_GETOWN_EX, F_GETOWNER_UIDS, F_GET_RW_HINT, F_GET_FILE_RW_HINT
+		return StructOut | 8<<sizeShift, Number, true
+	case 1, 2, 3, 4, 8, 9, 10, 11, // F_GETFD to F_SETFL, F_SETOWN, F_GETOWN, F_SETSIG, F_GETSIG
+		1024, 1025, 1026, 1027, 1028, 1029, // leases, F_NOTIFY, F_DUPFD_QUERY, F_CREATED_QUERY, F_CANCELLK
+		1031, 1032, 1033, 1034: // pipe sizes, seals
+		return Int, Number, true
 	}
-	return Int, Number
-}
-
-// ioctlArg: requests made by the _IOC macros carry direction and size;
-// older ones (terminals, sockets) are listed; ioctl_list(2), ioctl_tty(2).
-// ok is false for a request whose argument this table cannot describe, above
-// all those with a pointer inside: the server must never hand the kernel an
-// address that a client chose.
-func ioctlArg(req uint64) (a Arg, ok bool) {
-	switch req {
-	case 0x5401, 0x5405: // TCGETS, TCGETA
-		return StructOut | 64<<sizeShift, true
-	case 0x5402, 0x5403, 0x5404, 0x5406, 0x5407, 0x5408: // TCSETS, TCSETSW, TCSETSF, TCSETA, TCSETAW, TCSETAF
-		return StructIn | 64<<sizeShift, true
-	case 0x5413: // TIOCGWINSZ
-		return StructOut | 8<<sizeShift, true
-	case 0x5414: // TIOCSWINSZ
-		return StructIn | 8<<sizeShift, true
-	case 0x540f, 0x541b, 0x5411, 0x5429, 0x5424, 0x5415: // TIOCGPGRP, FIONREAD, TIOCOUTQ, TIOCGSID, TIOCGETD, TIOCMGET
-		return StructOut | 4<<sizeShift, true
-	case 0x5410, 0x5421, 0x5423, 0x5452, 0x5418, 0x5416, 0x5417, 0x5420: // TIOCSPGRP, FIONBIO, TIOCSETD, FIOASYNC, TIOCMSET, TIOCMBIS, TIOCMBIC, TIOCPKT
-		return StructIn | 4<<sizeShift, true
-	case 0x5409, 0x540a, 0x540b, 0x540c, 0x540d, 0x540e, 0x5422, 0x5425, 0x5427, 0x5428, 0x5450, 0x5451: // TCSBRK, TCXONC, TCFLSH, TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY, TCSBRKP, TIOCSBRK, TIOCCBRK, FIONCLEX, FIOCLEX
-		return Int, true
-	case 0x40049409: // FICLONE takes a descriptor, not a pointer
-		return FD, true
-	case 0x8912, 0x8946: // SIOCGIFCONF, SIOCETHTOOL hold pointers
-		return Int, false
-	}
-	if req>>8 == 0x89 && req < 0x89a0 { // SIOC*: struct ifreq
-		return StructIO | 40<<sizeShift, true
-	}
-	size := Arg(req >> 16 & 0x3fff)
-	switch dir := req >> 30 & 3; {
-	case size == 0:
-		return Int, false
-	case dir == 1:
-		return StructIn | size<<sizeShift, true
-	case dir == 2:
-		return StructOut | size<<sizeShift, true
-	case dir == 3:
-		return StructIO | size<<sizeShift, true
-	}
-	return Int, false
+	return Int, Number, false
 }
 
 // prctlArg: names are 16 bytes; the PR_GET_ requests that store an int;
@@ -206,6 +170,20 @@ func prctlArg(option uint64) (a Arg, ok bool) {
 	return Int, false
 }
 
+// What travels, by kind of argument. The stub follows these rules when it
+// gathers a call and scatters a reply, the server when it carries it out.
+//
+//   - In, InOut, StructIn, StructIO: the blob has exactly BlobSize bytes.
+//   - SockLen: 4 bytes in, the capacity; 4 bytes out, the length that the kernel
+//     reports, which may exceed the capacity.
+//   - AddrOut: the reply has the smaller of that length and the capacity.
+//   - Out and IovOut with result Bytes: the reply has as many bytes as were
+//     stored. With another result: all of the buffer, zero where the kernel
+//     stored nothing.
+//   - A buffer that is nil has its bit in Nulls and no blob; one that is empty
+//     has an empty blob or none.
+//   - A reply with an error number has no blobs.
+//
 // BlobSize returns the length in bytes of buffer argument i of a call,
 // computed from the other arguments: for Out the room the caller has. ok is
 // false when it exceeds MaxData. SockLen's referenced buffers and strings are

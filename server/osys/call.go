@@ -22,8 +22,22 @@ func (t *thread) Call(c *wire.Call, dst []byte) (reply []byte, hand []int) {
 	}()
 	t.counts.count(c.Nr)
 	t.handed = 0
+	if len(t.large) > keepLarge {
+		t.large = nil
+	}
 	t.w.Start(dst)
 	r1, r2, e := t.dispatch(c)
+	if e == noRoom {
+		// Nothing was done yet. The reply comes in memory of the thread.
+		if n := ReplySize(c); n > len(t.large) {
+			t.large = make([]byte, n)
+		}
+		dst = t.large
+		t.w.Start(dst)
+		if r1, r2, e = t.dispatch(c); e == noRoom {
+			e = syscall.EINVAL
+		}
+	}
 	// The arguments were addresses to the kernel and numbers to the compiler.
 	runtime.KeepAlive(c)
 	runtime.KeepAlive(dst)
@@ -35,6 +49,43 @@ func (t *thread) Call(c *wire.Call, dst []byte) (reply []byte, hand []int) {
 		return t.failure(dst, syscall.EINVAL), nil
 	}
 	return reply, t.hand[:t.handed]
+}
+
+// noRoom is the error of a call that was not begun because its outputs did
+// not fit the reply. It is no error of the kernel's.
+const noRoom = syscall.Errno(1 << 16)
+
+// keepLarge is how long a reply buffer a thread keeps, in bytes.
+const keepLarge = 1 << 20
+
+// ReplySize is a length in bytes that the answer to c does not exceed.
+func ReplySize(c *wire.Call) int {
+	n := wire.ReplyHeader
+	blob := func(size uint64) { n += int(min(size, wire.MaxData)+7) &^ 7 }
+	if c.Nr == syscall.SYS_RECVMSG {
+		for _, room := range c.Args[3:] {
+			blob(room)
+		}
+		return min(n, wire.MaxFrame)
+	}
+	s := wire.Lookup(uint64(c.Nr), &c.Args)
+	for i, arg := range s.Args {
+		switch arg.Kind() {
+		case wire.Out, wire.InOut, wire.StructOut, wire.StructIO:
+			if size, ok := s.BlobSize(i, &c.Args); ok {
+				blob(uint64(size))
+			}
+		case wire.IovOut:
+			blob(c.Args[arg.Ref()])
+		case wire.SockLen:
+			blob(4)
+		case wire.AddrOut:
+			if in := c.Blobs[arg.Ref()]; len(in) == 4 {
+				blob(uint64(le32(in)))
+			}
+		}
+	}
+	return min(n, wire.MaxFrame)
 }
 
 // failure is the answer that carries an error: no blobs, r1 as the kernel's
@@ -65,14 +116,12 @@ func (t *thread) shaped(c *wire.Call, s *wire.Shape) (r1, r2 uint64, e syscall.E
 	if e != 0 {
 		return 0, 0, e
 	}
-	if e := t.results(c, s, &v, uint64(r)); e != 0 {
-		return 0, 0, e
-	}
+	t.results(c, s, &v, uint64(r))
 	return uint64(r), 0, 0
 }
 
-// variable is what marshal leaves for results to complete: the output whose
-// length the kernel decides.
+// variable is what marshal leaves for results to complete: outputs whose
+// length the kernel decides, and those that it stores in the thread.
 type variable struct {
 	out      int // argument, -1 none
 	room     int // bytes
@@ -81,6 +130,7 @@ type variable struct {
 	addrRoom int
 	len      int // SockLen argument, -1 none
 	lenBlob  []byte
+	pair     []byte // two descriptors
 }
 
 // marshal replaces each argument by what the kernel is to see, in t.a, and
@@ -130,18 +180,19 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 			}
 			b := t.w.Blob(i, n)
 			if b == nil {
-				return v, syscall.EINVAL
+				return v, noRoom
 			}
 			copy(b, in)
 			t.a[i] = t.address(b)
 		case wire.StructOut:
-			if s.Result == wire.Pair {
-				t.a[i] = uintptr(unsafe.Pointer(&t.pair))
-				continue
-			}
 			b := t.w.Blob(i, n)
 			if b == nil {
-				return v, syscall.EINVAL
+				return v, noRoom
+			}
+			if s.Result == wire.Pair {
+				v.pair = b
+				t.a[i] = uintptr(unsafe.Pointer(&t.pair))
+				continue
 			}
 			clear(b) // the kernel may write less
 			t.a[i] = t.address(b)
@@ -152,7 +203,7 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 			}
 			b := t.w.Blob(i, n)
 			if b == nil {
-				return v, syscall.EINVAL
+				return v, noRoom
 			}
 			clear(b)
 			t.a[i] = t.address(b)
@@ -175,7 +226,7 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 			t.a[i] = uintptr(unsafe.Pointer(&t.socklen))
 			v.len = i
 			if v.lenBlob = t.w.Blob(i, 4); v.lenBlob == nil {
-				return v, syscall.EINVAL
+				return v, noRoom
 			}
 		case wire.AddrOut:
 			v.addr = i
@@ -199,7 +250,7 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 		} else {
 			b := t.w.Blob(v.addr, v.addrRoom)
 			if b == nil {
-				return v, syscall.EINVAL
+				return v, noRoom
 			}
 			clear(b) // some socket options read it first
 			t.a[v.addr] = t.address(b)
@@ -209,7 +260,7 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 	if v.out >= 0 {
 		b := t.w.Blob(v.out, v.room)
 		if b == nil {
-			return v, syscall.EINVAL
+			return v, noRoom
 		}
 		if s.Args[v.out].Kind() == wire.IovOut {
 			t.iovec(v.out, s.Args[v.out].Ref(), b)
@@ -220,7 +271,7 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 			// The address follows the data once that has its final length.
 			// Find out now whether it will fit: afterwards the data are gone.
 			if t.w.Blob(v.addr, v.addrRoom) == nil {
-				return v, syscall.EINVAL
+				return v, noRoom
 			}
 			t.w.Trim(v.addr, v.addrRoom, 0)
 		}
@@ -229,7 +280,7 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 }
 
 // results completes the reply of a successful call.
-func (t *thread) results(c *wire.Call, s *wire.Shape, v *variable, r uint64) syscall.Errno {
+func (t *thread) results(c *wire.Call, s *wire.Shape, v *variable, r uint64) {
 	if v.out >= 0 {
 		n := v.room
 		if r < uint64(v.room) { // more: the full length of what was truncated
@@ -241,42 +292,22 @@ func (t *thread) results(c *wire.Call, s *wire.Shape, v *variable, r uint64) sys
 		n := min(int(t.socklen), v.addrRoom)
 		if v.out < 0 {
 			t.w.Trim(v.addr, v.addrRoom, n)
-		} else if b := t.w.Blob(v.addr, n); b != nil {
-			copy(b, t.addr[:n])
 		} else {
-			return syscall.EINVAL
+			copy(t.w.Blob(v.addr, n), t.addr[:n])
 		}
 	}
 	if v.len >= 0 {
 		put32(v.lenBlob, t.socklen)
 	}
-	switch s.Result {
-	case wire.NewFD:
+	switch {
+	case s.Result == wire.NewFD:
 		t.offer(c, int(r))
-	case wire.Pair:
-		return t.madePair(c, s)
-	}
-	return 0
-}
-
-// madePair completes the reply of a call that made two descriptors.
-func (t *thread) madePair(c *wire.Call, s *wire.Shape) syscall.Errno {
-	for i, arg := range s.Args {
-		if arg.Kind() != wire.StructOut || c.Nulls>>i&1 != 0 {
-			continue
-		}
-		b := t.w.Blob(i, 8)
-		if b == nil {
-			syscall.Close(int(t.pair[0]))
-			syscall.Close(int(t.pair[1]))
-			return syscall.EINVAL
-		}
-		put32(b, uint32(t.pair[0]))
-		put32(b[4:], uint32(t.pair[1]))
+	case v.pair != nil:
+		put32(v.pair, uint32(t.pair[0]))
+		put32(v.pair[4:], uint32(t.pair[1]))
 		t.offer(c, int(t.pair[0]))
 		t.offer(c, int(t.pair[1]))
 	}
-	return 0
 }
 
 // strings copies the string arguments of c into t.str, each with its

@@ -45,16 +45,13 @@ func (t *thread) recvmsg(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 	// The control data come in a buffer of their own, the data straight into
 	// the reply: two lengths vary, and only the last blob can be trimmed. All
 	// three must be known to fit beforehand, or a message would be lost.
-	var control []byte
-	if controlRoom > 0 {
-		control = make([]byte, controlRoom)
-	}
 	data := t.w.Blob(1, int(room))
 	if data == nil || t.w.Blob(3, int(nameRoom)) == nil || t.w.Blob(4, int(controlRoom)) == nil {
-		return 0, 0, syscall.EINVAL
+		return 0, 0, noRoom
 	}
 	t.w.Trim(4, int(controlRoom), 0)
 	t.w.Trim(3, int(nameRoom), 0)
+	control := make([]byte, controlRoom)
 
 	t.msg = syscall.Msghdr{}
 	t.msgData(data)

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"syscall"
 
@@ -24,11 +23,11 @@ type OS interface {
 
 // Thread carries out the calls of one thread of the program, one at a time.
 type Thread interface {
-	// Call carries out c and writes the answer into dst, which must have room
-	// for wire.ReplyHeader bytes and the blobs that c asks for. The result
-	// aliases dst. hand lists descriptors that travel with the reply; they
-	// stay open here and the slice is valid until the next Call. c and dst may
-	// lie in memory shared with the client.
+	// Call carries out c and writes the answer into dst, which has at least
+	// wire.ReplyHeader bytes. The reply aliases dst or, when that is shorter
+	// than ReplySize(c), perhaps memory of the thread. hand lists descriptors
+	// that travel with the reply; they stay open here. Both are valid until
+	// the next Call. c and dst may lie in memory shared with the client.
 	Call(c *wire.Call, dst []byte) (reply []byte, hand []int)
 	Close()
 }
@@ -127,9 +126,10 @@ type thread struct {
 	os *passthrough
 	id uint32
 
-	w   wire.ReplyWriter
-	a   [6]uintptr // arguments as the kernel gets them
-	str []byte     // zero-terminated strings of the call
+	w     wire.ReplyWriter
+	a     [6]uintptr // arguments as the kernel gets them
+	large []byte     // a reply for which the caller's buffer was too small
+	str   []byte     // zero-terminated strings of the call
 
 	// What the kernel reads lengths, addresses and descriptors from; see the
 	// invariants of the package.
@@ -154,36 +154,4 @@ func (t *thread) Close() {
 		delete(t.os.threads, t)
 		t.os.counts.add(&t.counts)
 	}
-}
-
-// Raise moves descriptor fd to a high number, out of the way of the numbers
-// that the program's own descriptors get and asks for, and sets its
-// close-on-exec flag. Servers do so with every descriptor they keep open in a
-// session process.
-func Raise(fd int) (int, error) {
-	high, err := dupAbove(fd, highBase())
-	if err != nil {
-		return fd, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC of "+strconv.Itoa(fd), err)
-	}
-	syscall.Close(fd)
-	return high, nil
-}
-
-// highBase is the number from which raised descriptors count: below 1024, so
-// that the kernel's table stays small, and below the limit.
-func highBase() int {
-	base := 960
-	var lim syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) == nil && lim.Cur < uint64(base)+64 {
-		base = int(lim.Cur) / 2
-	}
-	return base
-}
-
-func dupAbove(fd, base int) (int, error) {
-	n, _, e := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, uintptr(base))
-	if e != 0 {
-		return -1, e
-	}
-	return int(n), nil
 }

@@ -64,13 +64,13 @@ func (p *poller) start(os *passthrough) error {
 	if err != nil {
 		return err
 	}
-	epoll, _ = Raise(epoll)
+	epoll = raise(epoll)
 	wake, _, e := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_CLOEXEC|syscall.O_NONBLOCK, 0)
 	if e != 0 {
 		syscall.Close(epoll)
 		return e
 	}
-	high, _ := Raise(int(wake))
+	high := raise(int(wake))
 	p.epoll.Store(int32(epoll) + 1)
 	p.wake.Store(int32(high) + 1)
 	p.watched = make(map[int]struct{})
@@ -141,4 +141,16 @@ func (p *poller) close() {
 	p.wake.Store(0)
 	syscall.Close(epoll)
 	syscall.Close(wake)
+}
+
+// raise moves a descriptor of the poller out of the way of the numbers that
+// the program's own descriptors get, where the limit permits.
+func raise(fd int) int {
+	const floor = 960 // below the usual soft limit
+	high, _, e := syscall.RawSyscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, floor)
+	if e != 0 {
+		return fd
+	}
+	syscall.Close(fd)
+	return int(high)
 }

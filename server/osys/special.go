@@ -1,14 +1,13 @@
 package osys
 
 import (
-	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/fds"
 )
 
 // dispatch carries out a call: a pseudo call, a special, or one by shape.
@@ -119,12 +118,12 @@ func (t *thread) closeRange(c *wire.Call) syscall.Errno {
 	if first > last || flags&^6 != 0 {
 		return syscall.EINVAL
 	}
-	fds, err := openFDs()
+	open, err := fds.Open()
 	if err != nil {
 		return errno(err)
 	}
-	slices.Sort(fds)
-	for _, fd := range fds {
+	slices.Sort(open)
+	for _, fd := range open {
 		if uint32(fd) < first || uint32(fd) > last || !t.os.reserved(uint64(fd)) {
 			continue
 		}
@@ -143,26 +142,6 @@ func (t *thread) closeRange(c *wire.Call) syscall.Errno {
 func closeGap(first, last uint32, flags uintptr) syscall.Errno {
 	_, _, e := syscall.Syscall(sysCloseRange, uintptr(first), uintptr(last), flags)
 	return e
-}
-
-// openFDs lists the descriptors of this process.
-func openFDs() ([]int, error) {
-	dir, err := os.Open("/proc/self/fd")
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
-	fds := make([]int, 0, len(names))
-	for _, name := range names {
-		if fd, err := strconv.Atoi(name); err == nil && fd != int(dir.Fd()) {
-			fds = append(fds, fd)
-		}
-	}
-	return fds, nil
 }
 
 // pseudo carries out the operations that are not system calls.
@@ -241,7 +220,7 @@ func (t *thread) readExe(c *wire.Call, arg int, room uint64) (r1, r2 uint64, e s
 	n := int(min(uint64(len(name)), room))
 	b := t.w.Blob(arg, n)
 	if b == nil {
-		return 0, 0, syscall.EINVAL
+		return 0, 0, noRoom
 	}
 	copy(b, name)
 	return uint64(n), 0, 0

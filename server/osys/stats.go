@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/fds"
 )
 
 // Stats are a session's counts.
@@ -64,8 +65,8 @@ func (p *passthrough) Stats() Stats {
 	for i := range sum.pseudo {
 		note(wire.NrPseudo+i, sum.pseudo[i].Load())
 	}
-	fds, _ := openFDs()
-	for _, fd := range fds {
+	open, _ := fds.Open()
+	for _, fd := range open {
 		if !p.reserved(uint64(fd)) {
 			s.Descriptors++
 		}

@@ -180,10 +180,14 @@ func (t *thread) waitid(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 	}
 	var info, usage []byte
 	if c.Nulls&(1<<2) == 0 {
-		info = t.w.Blob(2, len(t.info))
+		if info = t.w.Blob(2, len(t.info)); info == nil {
+			return 0, 0, noRoom
+		}
 	}
 	if c.Nulls&(1<<4) == 0 {
-		usage = t.w.Blob(4, int(unsafe.Sizeof(syscall.Rusage{})))
+		if usage = t.w.Blob(4, int(unsafe.Sizeof(syscall.Rusage{}))); usage == nil {
+			return 0, 0, noRoom
+		}
 		clear(usage)
 	}
 	try := func(kind, id int, options uint64) (int, syscall.Errno) {
