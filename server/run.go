@@ -37,7 +37,9 @@ func Run(cfg Config, p Program) (Exit, error) {
 	if p.Env == nil {
 		p.Env = os.Environ()
 	}
-	becomeSession()
+	if err := becomeSession(); err != nil {
+		return Exit{}, err
+	}
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return Exit{}, err
@@ -72,8 +74,9 @@ func Run(cfg Config, p Program) (Exit, error) {
 // system calls most of the time. With few Ps a thread that returns from a
 // call would wait for one until the runtime's monitor takes it from a blocked
 // thread, which is up to 10 ms.
-func becomeSession() {
+func becomeSession() error {
 	runtime.GOMAXPROCS(max(32, runtime.NumCPU()))
+	return fds.CloseCgroup()
 }
 
 // host serves the program at the other end of control until it goes away.

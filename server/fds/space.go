@@ -25,16 +25,18 @@ package fds
 import (
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-const (
-	floor = 900 // above what programs open one by one, below a soft limit of 1024
-	low   = 64  // numbers that Hold occupies
-)
+// floor is above what most programs open, and far enough below 64 for what a
+// small session needs. The kernel's first table has 64 entries, and enlarging
+// it in a process with threads waits for an RCU grace period, 10 ms at the
+// start of every program (expand_fdtable in fs/file.c of Linux).
+const floor = 40
 
 // Space is the set of own descriptors of this process. The zero value is
 // empty and ready. Its methods may be used by several goroutines at once.
@@ -73,9 +75,7 @@ func (s *Space) mark(fd int, own bool) {
 func (s *Space) Adopt(fd int) (int, error) {
 	to, err := duplicate(fd, floor)
 	if err != nil {
-		if to, err = duplicate(fd, low); err != nil {
-			to, err = duplicate(fd, 3)
-		}
+		to, err = duplicate(fd, 3)
 	}
 	if err != nil {
 		syscall.Close(fd)
@@ -112,7 +112,7 @@ func (s *Space) Hold() error {
 	held := []int{null}
 	for {
 		fd, err := duplicate(null, 0)
-		if err != nil || fd >= low {
+		if err != nil || fd >= floor {
 			if err == nil {
 				syscall.Close(fd)
 			}
@@ -142,6 +142,28 @@ func (s *Space) Hold() error {
 		syscall.Close(fd)
 	}
 	return err
+}
+
+// CloseCgroup closes the files by which the Go runtime follows the CPU limit
+// of the process's cgroup. It opens them before main, at the lowest numbers,
+// and reads them no more once GOMAXPROCS was called.
+func CloseCgroup() error {
+	list, err := Open()
+	if err != nil {
+		return err
+	}
+	name := make([]byte, 256)
+	for _, fd := range list {
+		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
+		if errno != 0 || flags&syscall.FD_CLOEXEC == 0 {
+			continue // inherited: the program's
+		}
+		n, err := syscall.Readlink("/proc/self/fd/"+strconv.Itoa(fd), name)
+		if err == nil && strings.HasPrefix(string(name[:n]), "/sys/fs/cgroup/") {
+			syscall.Close(fd)
+		}
+	}
+	return nil
 }
 
 // Open lists the open descriptors of this process, in no order.
