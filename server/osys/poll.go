@@ -47,15 +47,15 @@ func (p *poller) open(os *passthrough, fd int, cookie uint64) syscall.Errno {
 			return errno(err)
 		}
 	}
-	if err := p.watch(fd, cookie); err != nil {
+	if err := p.watch(fd, watchEvents, cookie); err != nil {
 		return errno(err)
 	}
 	p.watched[fd] = struct{}{}
 	return 0
 }
 
-func (p *poller) watch(fd int, cookie uint64) error {
-	ev := syscall.EpollEvent{Events: watchEvents, Fd: int32(cookie), Pad: int32(cookie >> 32)}
+func (p *poller) watch(fd int, events uint32, cookie uint64) error {
+	ev := syscall.EpollEvent{Events: events, Fd: int32(cookie), Pad: int32(cookie >> 32)}
 	return syscall.EpollCtl(int(p.epoll.Load()-1), syscall.EPOLL_CTL_ADD, fd, &ev)
 }
 
@@ -75,7 +75,7 @@ func (p *poller) start(os *passthrough) error {
 	p.wake.Store(int32(high) + 1)
 	p.watched = make(map[int]struct{})
 	p.done = make(chan struct{})
-	if err := p.watch(high, wakeCookie); err != nil {
+	if err := p.watch(high, syscall.EPOLLIN, wakeCookie); err != nil {
 		return err
 	}
 	go p.loop(os, epoll)
