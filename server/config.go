@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -31,11 +32,15 @@ type Config struct {
 	// at once, in the master as well as in session processes.
 	Events func(Event)
 
-	// Log gets what goes wrong; default: warnings and errors on stderr.
-	Log *slog.Logger
+	// LogTo makes the logger for what goes wrong. In a session process that a
+	// master started it writes to the master's standard error, since the own
+	// one is the program's. Default: NewLog with warnings and errors.
+	LogTo func(io.Writer) *slog.Logger
 
 	// Delay is slept before each call; fault injection.
 	Delay time.Duration
+
+	log *slog.Logger // made by LogTo
 }
 
 // Policy is what programs are allowed beyond calls.
@@ -81,8 +86,11 @@ func (cfg Config) withDefaults() Config {
 	if cfg.Events == nil {
 		cfg.Events = func(Event) {}
 	}
-	if cfg.Log == nil {
-		cfg.Log = NewLog(os.Stderr, slog.LevelWarn)
+	if cfg.LogTo == nil {
+		cfg.LogTo = func(w io.Writer) *slog.Logger { return NewLog(w, slog.LevelWarn) }
+	}
+	if cfg.log == nil {
+		cfg.log = cfg.LogTo(os.Stderr)
 	}
 	return cfg
 }
@@ -90,7 +98,7 @@ func (cfg Config) withDefaults() Config {
 // session returns the part of cfg that one session is made with.
 func (cfg *Config) session(id uint64) session.Config {
 	return session.Config{
-		ID: id, Name: cfg.Name, Space: &space, Log: cfg.Log, OS: cfg.OS,
+		ID: id, Name: cfg.Name, Space: &space, Log: cfg.log, OS: cfg.OS,
 		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay,
 	}
 }
@@ -100,7 +108,7 @@ func (cfg *Config) session(id uint64) session.Config {
 //	remotec: message: key=value ...
 //
 // to w, for records of at least the given level.
-func NewLog(w *os.File, level slog.Level) *slog.Logger {
+func NewLog(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(newLineHandler(w, level))
 }
 

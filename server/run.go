@@ -54,7 +54,7 @@ func Run(cfg Config, p Program) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
-	beacon, err := session.Listen(&space, cfg.Log)
+	beacon, err := session.Listen(&space, cfg.log)
 	if err != nil {
 		return Exit{}, err
 	}
@@ -94,14 +94,14 @@ func host(cfg Config, id uint64, conn *fds.Conn, beacon *session.Beacon) {
 	sc.Local = a.Flags&wire.AttachChild != 0
 	s, err := session.Open(sc, r, a)
 	if err != nil {
-		cfg.Log.Warn("session not started", "err", err)
+		cfg.log.Warn("session not started", "err", err)
 		conn.Shutdown()
 		return
 	}
 	beacon.Serve((&control.Own{Server: cfg.Name, Session: s}).Accept)
 	cfg.Events(Event{Kind: SessionStarted, Session: id, Program: a.Path})
 	if err := s.Run(); err != nil {
-		cfg.Log.Warn("session ended", "session", id, "err", err)
+		cfg.log.Warn("session ended", "session", id, "err", err)
 		s.End(err.Error())
 	}
 	s.Close()

@@ -41,6 +41,8 @@ var commands []*command
 func init() {
 	commands = []*command{
 		runCommand,
+		serveCommand,
+		psCommand,
 		diffCommand,
 		envCommand,
 		versionCommand,

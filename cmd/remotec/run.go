@@ -3,7 +3,6 @@ package main
 import (
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -118,7 +117,6 @@ func serverConfig() server.Config {
 		Name:   "remotec " + version(),
 		Policy: server.Policy{Hand: envOr("REMOTEC_HAND", "true") != "false"},
 		Delay:  delay,
-		Log:    server.NewLog(os.Stderr, slog.LevelWarn),
 	}
 }
 

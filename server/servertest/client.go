@@ -227,9 +227,24 @@ func (l *Link) Write(fd int, p string) error {
 // its server is, and opens the link of its first thread. It ends the process
 // where that fails.
 var Program = sync.OnceValues(func() (*Client, *Link) {
-	c, err := Dial(os.Getenv("GORUNTIMESERVER"))
-	if err == nil {
-		err = c.Attach(Hello())
+	addr := os.Getenv("GORUNTIMESERVER")
+	c, err := Dial(addr)
+	hello := Hello()
+	hello.Token = os.Getenv("REMOTEC_TOKEN")
+	switch {
+	case err != nil:
+	case strings.HasPrefix(addr, "fd:"):
+		hello.Flags = wire.AttachChild
+		err = c.Attach(hello)
+	case strings.HasPrefix(addr, "unix:"):
+		hello.Flags = wire.AttachFDs
+		var cwd int
+		if cwd, err = syscall.Open(".", syscall.O_RDONLY|syscall.O_CLOEXEC, 0); err == nil {
+			err = c.Attach(hello, 0, 1, 2, cwd)
+			syscall.Close(cwd)
+		}
+	default:
+		err = c.Attach(hello)
 	}
 	var l *Link
 	if err == nil {

@@ -28,33 +28,51 @@ var goVersions = []string{"go1.26", "go1.27"}
 func Greet(r *fds.FrameReader, t *Terms) (*wire.Attach, error) {
 	preamble, err := r.Preamble()
 	if err != nil {
-		return nil, early(err)
+		return nil, Early(err)
 	}
 	if preamble != wire.PreambleFramed {
-		return nil, fmt.Errorf("connection starts with %q: not a remote binary's", preamble)
+		return nil, NotFramed(preamble)
 	}
 	r.Max = wire.MaxAttach
 	frame, err := r.Next()
 	if err != nil {
-		return nil, early(err)
+		return nil, Early(err)
 	}
+	return t.Attach(r.Conn, frame)
+}
+
+// Attach reads an Attach frame that arrived on conn and checks it. Where it
+// may not attach, conn has been told.
+func (t *Terms) Attach(conn io.Writer, frame []byte) (*wire.Attach, error) {
 	a, err := wire.GetAttach(frame)
 	if err != nil {
-		Refuse(r.Conn, &wire.Refused{Code: wire.RefuseProtocol, Message: "malformed attach: " + err.Error()})
+		Refuse(conn, &wire.Refused{Code: wire.RefuseProtocol, Message: "malformed attach: " + err.Error()})
 		return nil, err
 	}
 	if no := t.Check(a); no != nil {
-		Refuse(r.Conn, no)
-		return a, (*RefusedError)(no)
+		Refuse(conn, no)
+		return nil, (*RefusedError)(no)
 	}
 	return a, nil
 }
 
-func early(err error) error {
+// Early describes the end of a connection that has not said what it is.
+func Early(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("connection closed before the attach was complete: %w", io.ErrUnexpectedEOF)
+		return fmt.Errorf("it ended, or was too slow, before it said what it is: %w", io.ErrUnexpectedEOF)
 	}
 	return err
+}
+
+// NotFramed describes a connection that starts with something else than a
+// preamble of the API.
+func NotFramed(preamble string) error {
+	return fmt.Errorf("it starts with %q: neither a remote binary nor a tool of remotec", preamble)
+}
+
+// Knows compares a token in constant time.
+func (t *Terms) Knows(token string) bool {
+	return t.Token == "" || subtle.ConstantTimeCompare([]byte(token), []byte(t.Token)) == 1
 }
 
 // RefusedError is an attach that was well-formed and not granted.
@@ -77,7 +95,7 @@ func (t *Terms) Check(a *wire.Attach) *wire.Refused {
 	if a.APIVersion != wire.APIVersion {
 		return no(wire.RefuseVersion, "the binary speaks version %d of the API, this server version %d: rebuild it with the server's own remotec, go build -toolexec=remotec", a.APIVersion, wire.APIVersion)
 	}
-	if t.Token != "" && subtle.ConstantTimeCompare([]byte(a.Token), []byte(t.Token)) != 1 {
+	if !t.Knows(a.Token) {
 		if a.Token == "" {
 			return no(wire.RefuseToken, "this server asks for a token: set REMOTEC_TOKEN to the one it was started with")
 		}

@@ -11,6 +11,7 @@ import (
 
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/osys"
 )
 
 // Sizes of a link's buffers in bytes. Most calls are far below first; a
@@ -108,7 +109,7 @@ func (l *link) loop(in []byte, n int) error {
 		if err := wire.GetCall(in[:size], &call); err != nil {
 			return err
 		}
-		if need := replySize(&call); need > len(out) {
+		if need := osys.ReplySize(&call); need > len(out) {
 			out = make([]byte, need)
 		}
 		if l.s.cfg.Delay > 0 {
@@ -160,26 +161,4 @@ func (l *link) read(buf *[]byte, n int) (size, got int, err error) {
 		}
 		n += k
 	}
-}
-
-// replySize bounds the frame that answers c: its output buffers, whose sizes
-// its shape and arguments tell, and room for what the shape does not.
-func replySize(c *wire.Call) int {
-	size := wire.ReplyHeader + 1024
-	shape := wire.Lookup(uint64(c.Nr), &c.Args)
-	for i, arg := range shape.Args {
-		n := len(c.Blobs[i])
-		switch arg.Kind() {
-		case wire.Out, wire.InOut, wire.StructOut, wire.StructIO, wire.SockLen:
-			if room, ok := shape.BlobSize(i, &c.Args); ok {
-				n = max(n, room)
-			}
-		case wire.IovOut:
-			if room := c.Args[arg.Ref()]; room <= wire.MaxData {
-				n = int(room)
-			}
-		}
-		size += (n + 7) &^ 7
-	}
-	return min(size, wire.MaxFrame)
 }

@@ -250,7 +250,7 @@ func (s *Session) End(why string) {
 	}
 	defer s.sendMu.Unlock()
 	s.control.SetTimeout(100 * time.Millisecond)
-	s.send(&wire.Event{Kind: wire.EventEnd, N: 2, Text: why})
+	s.send(&wire.Event{Kind: wire.EventEnd, Text: why})
 }
 
 // Signal tells the program that signal n arrived.

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server"
+	"remotec.dev/server/control"
+	"remotec.dev/server/session"
+)
+
+// psTimeout bounds the whole of remotec ps.
+const psTimeout = 10 * time.Second
+
+var psCommand = &command{
+	name:  "ps",
+	short: "list sessions, and their goroutines by where they were created",
+	long: `
+Without -server it lists all sessions of this user on this machine. The counts
+of goroutines are those that the program sent last; -goroutines asks for new
+ones.`,
+	setup: func(fs *flag.FlagSet) func([]string, streams) error {
+		var o psOptions
+		fs.StringVar(&o.server, "server", "", "list the sessions of the server at this `address`")
+		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
+		fs.BoolVar(&o.goroutines, "goroutines", false, "list the places that create goroutines")
+		fs.BoolVar(&o.json, "json", false, "print JSON")
+		return o.run
+	},
+}
+
+type psOptions struct {
+	server, token    string
+	goroutines, json bool
+}
+
+// psSession is one session as -json prints it.
+type psSession struct {
+	ID          uint64   `json:"id"`
+	PID         int      `json:"pid"`
+	ProcessPID  int      `json:"processPid"`
+	Path        string   `json:"path"`
+	Args        []string `json:"args"`
+	GoVersion   string   `json:"goVersion"`
+	BuildID     string   `json:"buildId"`
+	Started     string   `json:"started"`
+	Calls       uint64   `json:"calls"`
+	Links       int      `json:"links"`
+	Descriptors int      `json:"descriptors"`
+	Goroutines  uint64   `json:"goroutines"`
+	Created     uint64   `json:"created"`
+	Remote      string   `json:"remote,omitempty"`
+	Sites       []psSite `json:"sites,omitempty"`
+}
+
+// psSite is a place that creates goroutines.
+type psSite struct {
+	Live    uint64 `json:"live"`
+	Created uint64 `json:"created"`
+	Ended   uint64 `json:"ended"`
+	Func    string `json:"func"`
+	File    string `json:"file"`
+	Line    uint32 `json:"line"`
+}
+
+func (o *psOptions) run(args []string, std streams) error {
+	if err := noArgs(args); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
+	defer cancel()
+	var list []psSession
+	if o.server != "" {
+		token := o.token
+		if token == "" {
+			token = localToken(o.server)
+		}
+		c, err := control.Dial(ctx, o.server, token)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if list, err = o.ask(ctx, c); err != nil {
+			return fmt.Errorf("asking the server at %s: %w; is it a runtime server, and the token its own?", o.server, err)
+		}
+	} else {
+		pids, err := control.Local()
+		if err != nil {
+			return err
+		}
+		for _, pid := range pids {
+			c, err := control.DialSession(ctx, pid)
+			if err != nil {
+				continue // it has just ended, or is another user's
+			}
+			part, err := o.ask(ctx, c)
+			c.Close()
+			if err == nil {
+				list = append(list, part...)
+			}
+		}
+	}
+	if o.json {
+		if list == nil {
+			list = []psSession{}
+		}
+		enc := json.NewEncoder(std.out)
+		enc.SetIndent("", "\t")
+		return enc.Encode(list)
+	}
+	return o.print(std.out, list)
+}
+
+// ask gets what is to be printed from one server.
+func (o *psOptions) ask(ctx context.Context, c *control.Client) ([]psSession, error) {
+	infos, err := c.Sessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []psSession
+	for _, i := range infos {
+		s := newPsSession(i)
+		if o.goroutines {
+			g, err := c.Goroutines(ctx, i.ID, false)
+			if err != nil {
+				return nil, err
+			}
+			s.Goroutines, s.Created, s.Sites = g.Live, g.Created, psSites(g)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func newPsSession(i session.Info) psSession {
+	return psSession{
+		ID: i.ID, PID: i.PID, ProcessPID: i.ProcessPID, Path: i.Path, Args: i.Args, GoVersion: i.GoVersion,
+		BuildID: i.BuildID, Started: i.Started.UTC().Format(time.RFC3339Nano), Calls: i.Calls, Links: i.Links,
+		Descriptors: i.Descriptors, Goroutines: i.Live, Created: i.Created, Remote: i.Remote,
+	}
+}
+
+// psSites returns the sites of g, those with most live goroutines first.
+func psSites(g *wire.Goroutines) []psSite {
+	sites := make([]psSite, 0, len(g.Sites))
+	for _, s := range g.Sites {
+		sites = append(sites, psSite{Live: s.Live, Created: s.Created, Ended: s.Ended, Func: s.Func, File: s.File, Line: s.Line})
+	}
+	slices.SortStableFunc(sites, func(a, b psSite) int {
+		if a.Live != b.Live {
+			return int(b.Live) - int(a.Live)
+		}
+		return int(b.Created) - int(a.Created)
+	})
+	return sites
+}
+
+func (o *psOptions) print(w io.Writer, list []psSession) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "SESSION\tPID\tPROCESS\tAGE\tCALLS\tFILES\tGOROUTINES\tCREATED\tPROGRAM")
+	for _, s := range list {
+		started, _ := time.Parse(time.RFC3339Nano, s.Started)
+		program := filepath.Base(s.Path)
+		if len(s.Args) > 1 {
+			program += " " + strings.Join(s.Args[1:], " ")
+		}
+		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.PID, s.ProcessPID,
+			time.Since(started).Round(time.Second), s.Calls, s.Descriptors, s.Goroutines, s.Created, program)
+		if !o.goroutines {
+			continue
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		for _, site := range s.Sites {
+			fmt.Fprintf(t, "  %d live\t%d created\t%d ended\t%s\t%s:%d\n", site.Live, site.Created, site.Ended, site.Func, site.File, site.Line)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	return t.Flush()
+}
+
+// localToken returns the token that a server on this host left, or "".
+func localToken(addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ""
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return ""
+	}
+	name, err := server.TokenFile(n)
+	if err != nil {
+		return ""
+	}
+	token, err := os.ReadFile(name)
+	if err != nil {
+		return ""
+	}
+	return string(token)
+}

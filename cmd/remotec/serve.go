@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"remotec.dev/server"
+)
+
+var serveCommand = &command{
+	name:  "serve",
+	short: "run a runtime server for any number of programs",
+	long: `
+It prints "listening on ADDR" when it is ready, and serves until it gets
+SIGINT or SIGTERM. Start programs with GORUNTIMESERVER=ADDR in their
+environment or with the flag -go.remote=ADDR.
+
+Programs of other users cannot attach through a unix socket. Over TCP they
+need the token: on a loopback address the server makes one up, which programs
+and tools of the same user find by themselves; on any other address it must be
+given, here and in REMOTEC_TOKEN for programs.`,
+	setup: func(fs *flag.FlagSet) func([]string, streams) error {
+		listen := fs.String("listen", "", "`address` to listen on, host:port or unix:/path")
+		token := fs.String("token", os.Getenv("REMOTEC_TOKEN"), "what programs must present over TCP")
+		hand := fs.Bool("hand", envOr("REMOTEC_HAND", "true") != "false", "hand open descriptors to programs on this host")
+		http := fs.String("http", "", "serve a page about the sessions at this `address`")
+		verbose := fs.Bool("v", false, "log sessions and refusals")
+		return func(args []string, std streams) error {
+			switch {
+			case len(args) > 0:
+				return noArgs(args)
+			case *listen == "":
+				return usagef("-listen is missing: -listen 127.0.0.1:0 or -listen unix:/path")
+			case *http != "":
+				return usagef("-http %s: this version has no page about sessions; see remotec ps", *http)
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			cfg := serverConfig()
+			cfg.Policy.Hand = *hand
+			if *verbose {
+				cfg.LogTo = func(w io.Writer) *slog.Logger { return server.NewLog(w, slog.LevelInfo) }
+			}
+			return server.Serve(ctx, cfg, server.Options{
+				Listen: *listen, Token: *token,
+				Ready: func(addr string) { fmt.Fprintf(std.out, "listening on %s\n", addr) },
+			})
+		}
+	},
+}

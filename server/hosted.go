@@ -1,0 +1,229 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/control"
+	"remotec.dev/server/fds"
+	"remotec.dev/server/session"
+)
+
+// Descriptors that a session process of a master starts with, beside the
+// program's standard ones.
+const (
+	channelFD = 3 + iota // frames from the master
+	clientFD             // the program's control connection
+	logFD                // standard error of the master
+	cwdFD                // the program's working directory; the last, may be missing
+)
+
+// start starts a session process for the program that attached with a on c.
+func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []byte) error {
+	full := func(format string, args ...any) error {
+		no := &wire.Refused{Code: wire.RefuseBusy, Message: fmt.Sprintf(format, args...)}
+		session.Refuse(c, no)
+		return (*session.RefusedError)(no)
+	}
+	std := []int{-1, -1, -1}
+	local := a.Flags&wire.AttachFDs != 0
+	cwd := -1
+	if local {
+		hand := r.Take(4)
+		if hand == nil {
+			no := &wire.Refused{Code: wire.RefuseProtocol, Message: "descriptors announced by the attach did not arrive"}
+			session.Refuse(c, no)
+			return (*session.RefusedError)(no)
+		}
+		defer closeAll(hand)
+		std, cwd = hand[:3], hand[3]
+	} else {
+		null, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			return full("the server cannot start a session: %v", err)
+		}
+		defer syscall.Close(null)
+		std = []int{null, 1, 2}
+		m.cfg.log.Info("the program's standard streams stay at the server: it is not on this host, or came by TCP", "program", a.Path)
+	}
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return full("the server cannot start a session: %v", err)
+	}
+	defer syscall.Close(theirs)
+	h := &hosted{channel: &fds.Conn{FD: ours}, program: a.Path}
+	files := []uintptr{uintptr(std[0]), uintptr(std[1]), uintptr(std[2]), uintptr(theirs), uintptr(c.FD), 2}
+	if cwd >= 0 {
+		files = append(files, uintptr(cwd))
+	}
+	if err := m.fork(h, files, local, c); err != nil {
+		h.channel.Close()
+		return full("the server cannot start a session: %v", err)
+	}
+	m.known(c)
+	m.cfg.log.Info("session started", "session", h.pid, "program", a.Path)
+	m.cfg.Events(Event{Kind: SessionStarted, Session: uint64(h.pid), Program: a.Path})
+	return h.send(frame)
+}
+
+// fork starts the session process of h.
+func (m *master) fork(h *hosted, files []uintptr, local bool, c *fds.Conn) error {
+	// Held throughout: a link may name the session as soon as it answers.
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.ending:
+		return errors.New("it is shutting down")
+	case len(m.sessions) >= maxSessions:
+		return fmt.Errorf("it has %d sessions, which is its limit", len(m.sessions))
+	}
+	argv := []string{sessionName, "serve", strconv.FormatBool(local), peer(c),
+		strconv.FormatBool(m.cfg.Policy.Hand), strconv.FormatBool(m.cfg.Policy.Ring)}
+	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
+		Env: os.Environ(), Files: files,
+		// A session of its own, so that it can read a terminal that is not
+		// its controlling one, and so that ours does not signal it.
+		Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return err
+	}
+	h.pid = pid
+	m.sessions[pid] = h
+	m.gone.Add(1)
+	go m.reap(h)
+	return nil
+}
+
+func closeAll(list []int) {
+	for _, fd := range list {
+		syscall.Close(fd)
+	}
+}
+
+// serveSession is the whole of a session process that a master started. The
+// channel carries frames: first the program's Attach, then a Link with its
+// connection for each that came to the master, and an Event at the end.
+func serveSession(cfg Config, args []string) error {
+	if len(args) != 4 {
+		return errors.New("a session process is started by remotec serve")
+	}
+	// What is decided by flags of the master this process cannot know.
+	local, from := args[0] == "true", args[1]
+	cfg.Policy = Policy{Hand: args[2] == "true", Ring: args[3] == "true"}
+	if err := becomeSession(); err != nil {
+		return err
+	}
+	if err := takeLog(&cfg); err != nil {
+		return err
+	}
+	channel, err := fds.NewConn(&space, channelFD)
+	if err != nil {
+		return err
+	}
+	client, err := fds.NewConn(&space, clientFD)
+	if err != nil {
+		return err
+	}
+	r := &fds.FrameReader{Conn: channel, Max: wire.MaxAttach}
+	frame, err := r.Next()
+	if err != nil {
+		return fmt.Errorf("channel of the master: %w", err)
+	}
+	a, err := wire.GetAttach(frame)
+	if err != nil {
+		return err
+	}
+	beacon, err := session.Listen(&space, cfg.log)
+	if err != nil {
+		return err
+	}
+	takePlace(a, local, cfg.log)
+	sc := cfg.session(uint64(os.Getpid()))
+	sc.Local = local
+	if !local {
+		sc.Remote = from
+	}
+	s, err := session.Open(sc, &fds.FrameReader{Conn: client}, a)
+	if err != nil {
+		return err
+	}
+	beacon.Serve((&control.Own{Server: cfg.Name, Session: s}).Accept)
+	go follow(r, s, cfg.log)
+	err = s.Run()
+	if err != nil {
+		cfg.log.Warn("session ended", "session", s.ID(), "err", err)
+		s.End(err.Error())
+	}
+	// The program is another's child: what it announced is all there is to
+	// know of how it ended.
+	if status, ok := s.Exited(); ok {
+		os.Exit(status)
+	}
+	os.Exit(0)
+	return nil
+}
+
+// takeLog directs what cfg logs to the master's standard error: descriptor 2
+// is the program's.
+func takeLog(cfg *Config) error {
+	fd, err := space.Adopt(logFD)
+	if err != nil {
+		return err
+	}
+	cfg.log = cfg.LogTo(os.NewFile(uintptr(fd), "log"))
+	return nil
+}
+
+// takePlace gives this process the program's working directory and umask.
+func takePlace(a *wire.Attach, local bool, log *slog.Logger) {
+	syscall.Umask(int(a.Umask & 0o777))
+	err := error(nil)
+	if local {
+		err = syscall.Fchdir(cwdFD)
+		syscall.Close(cwdFD)
+	} else {
+		err = syscall.Chdir(a.Cwd)
+	}
+	if err != nil {
+		log.Info("the program's working directory cannot be entered", "dir", a.Cwd, "err", err)
+	}
+}
+
+// follow handles what the master sends, and ends the session with it.
+func follow(r *fds.FrameReader, s *session.Session, log *slog.Logger) {
+	for {
+		frame, err := r.Next()
+		if err != nil {
+			why := "the server is gone"
+			if err != io.EOF {
+				why = err.Error()
+			}
+			s.End(why)
+			os.Exit(1)
+		}
+		switch kind, _ := wire.Kind(frame); kind {
+		case wire.TagLink:
+			l, err := wire.GetLink(frame)
+			if hand := r.Take(1); err == nil && hand != nil {
+				err = s.AddLink(space.Conn(hand[0]), l, nil)
+			}
+			if err != nil {
+				log.Warn("link refused", "session", s.ID(), "err", err)
+			}
+		case wire.TagEvent:
+			var e wire.Event
+			if wire.GetEvent(frame, &e) == nil && e.Kind == wire.EventEnd {
+				s.End(e.Text)
+				time.AfterFunc(farewell/2, func() { os.Exit(1) })
+			}
+		}
+	}
+}
