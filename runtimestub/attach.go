@@ -92,6 +92,7 @@ func attach() {
 	settleStd(reply.Std)
 	systemstack(func() { spare = newLink(0) })
 	setTimeouts(spare.fd, answerLimit)
+	setSession(reply.Server, reply.Process, max(reply.Processes, 1))
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
 }
 

@@ -44,6 +44,9 @@ func linkSlot() (slot *uintptr, id int64)
 //go:linkname install runtime.remoteInstall
 func install(t *hookTable, mask uint32, lease int64)
 
+//go:linkname setSession runtime.remoteSetSession
+func setSession(server string, process, processes uint32)
+
 //go:linkname start runtime.remoteStart
 func start() (args, env []string)
 

@@ -59,6 +59,7 @@ func (e EntryPoint) CountCode() string {
 // go:linkname; each is marked for that in the added runtime files.
 var Pulled = []string{
 	"remoteRaw", "remoteBlocking", "remoteSystemstack", "remoteLink", "remoteInstall", "remoteStart", "remoteEdit", "remoteGlobals",
+	"remoteSetSession",
 	"remoteVersion", "remoteCPU", "remoteDie", "remoteRaise", "remoteReady", "remoteTotals",
 	"remoteEachSite", "remoteEachG", "remoteSymbol", "remoteCas", "remoteLoad", "remoteXchg", "remoteYield",
 }

@@ -7,6 +7,9 @@
 // The directory of a later release holds only what differs from the one before
 // it: a file there takes the place of the file of the same path, and an empty
 // file removes it.
+//
+// In a package of remotec's own module, which has import paths under
+// remotec.dev/, a file takes the place of the one that is there.
 package patches
 
 import (
@@ -50,7 +53,10 @@ func files(releases ...string) []instrument.File {
 	}
 	var list []instrument.File
 	for rel, content := range byPath {
-		list = append(list, instrument.File{Package: path.Dir(rel), Name: path.Base(rel), Content: content})
+		list = append(list, instrument.File{
+			Package: path.Dir(rel), Name: path.Base(rel), Content: content,
+			Replace: strings.HasPrefix(rel, "remotec.dev/"),
+		})
 	}
 	slices.SortFunc(list, func(a, b instrument.File) int {
 		return strings.Compare(a.Package+"/"+a.Name, b.Package+"/"+b.Name)

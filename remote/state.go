@@ -1,0 +1,6 @@
+package remote
+
+// current returns the state of a program that is not attached. A remote build
+// compiles another file in place of this one, which asks the runtime:
+// internal/instrument/patches/go1.26/remotec.dev/remote/state.go.txt.
+func current() state { return state{processes: 1} }
