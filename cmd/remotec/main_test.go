@@ -40,6 +40,11 @@ func TestScripts(t *testing.T) {
 		}
 		env[name] = strings.TrimSpace(string(out))
 	}
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env["ROOT"] = root // for scripts whose programs import a package of this module
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testscripts"),
 		Setup: func(e *testscript.Env) error {
