@@ -75,6 +75,10 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 
 // fork starts the session process of h.
 func (m *master) fork(h *hosted, files []uintptr, local bool, c *fds.Conn) error {
+	remote := peer(c)
+	if remote == onHost {
+		remote = ""
+	}
 	// Held throughout: a link may name the session as soon as it answers.
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +88,7 @@ func (m *master) fork(h *hosted, files []uintptr, local bool, c *fds.Conn) error
 	case len(m.sessions) >= maxSessions:
 		return fmt.Errorf("it has %d sessions, which is its limit", len(m.sessions))
 	}
-	argv := []string{sessionName, "serve", strconv.FormatBool(local), peer(c),
+	argv := []string{sessionName, "serve", strconv.FormatBool(local), remote,
 		strconv.FormatBool(m.cfg.Policy.Hand), strconv.FormatBool(m.cfg.Policy.Ring)}
 	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
 		Env: os.Environ(), Files: files,
@@ -148,9 +152,7 @@ func serveSession(cfg Config, args []string) error {
 	takePlace(a, local, cfg.log)
 	sc := cfg.session(uint64(os.Getpid()))
 	sc.Local = local
-	if !local {
-		sc.Remote = from
-	}
+	sc.Remote = from
 	s, err := session.Open(sc, &fds.FrameReader{Conn: client}, a)
 	if err != nil {
 		return err

@@ -223,5 +223,8 @@ func addrString(sa syscall.Sockaddr) string {
 	case *syscall.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(v.Addr).Unmap(), uint16(v.Port)).String()
 	}
-	return "local"
+	return onHost
 }
+
+// onHost stands for the address of a unix socket's peer.
+const onHost = "this host"

@@ -45,6 +45,10 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 		sessions:  make(map[int]*hosted),
 		strangers: make(map[*fds.Conn]time.Time),
 	}
+	// What the master inherited is not for the sessions.
+	if _, err := fds.CloseOnExec(); err != nil {
+		return err
+	}
 	l, err := listen(o.Listen, o.Token)
 	if err != nil {
 		return err

@@ -71,8 +71,10 @@ func dial(addr string) (*fds.Conn, error) {
 // Hello is an Attach that a server accepts.
 func Hello() *wire.Attach {
 	cwd, _ := os.Getwd()
+	umask := syscall.Umask(0)
+	syscall.Umask(umask)
 	return &wire.Attach{
-		APIVersion: wire.APIVersion, PID: uint32(os.Getpid()), GoVersion: "go1.26.8",
+		APIVersion: wire.APIVersion, PID: uint32(os.Getpid()), Umask: uint32(umask), GoVersion: "go1.26.8",
 		BuildID: "a/b/c/d", Path: "/proc/self/exe", Cwd: cwd, Args: os.Args,
 	}
 }
