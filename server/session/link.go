@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"remotec.dev/runtimestub/wire"
@@ -83,7 +84,7 @@ func (l *link) serve(in []byte, n int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := l.loop(in, n)
-	if err != nil && err != io.EOF {
+	if err != nil && !over(err) {
 		l.s.cfg.Log.Warn("link ended", "session", l.s.cfg.ID, "thread", l.thread, "err", err)
 	}
 	s := l.s
@@ -93,6 +94,13 @@ func (l *link) serve(in []byte, n int) {
 	s.mu.Unlock()
 	l.conn.Close()
 	s.idle.Done()
+}
+
+// over reports whether err is how a connection ends whose program process is
+// gone: in the middle of a call that nobody waits for any more, the kernel
+// resets it.
+func over(err error) bool {
+	return err == io.EOF || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // loop answers calls until the connection ends.
