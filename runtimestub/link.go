@@ -60,13 +60,13 @@ func newLink(thread uint32) *link {
 	}
 	l := (*link)(ptr(mem))
 	hello := wire.Link{Session: session, Thread: thread, Key: linkKey[:]}
-	var buf [256]byte
+	buf := l.request() // an array would escape to the heap
 	if controlTCP {
 		fd, errno := dialed.connect()
 		if errno != 0 {
 			lost()
 		}
-		frame, _ := wire.PutLink(buf[:], &hello)
+		frame, _ := wire.PutLink(buf, &hello)
 		if !writeString(fd, wire.PreambleFramed) || !writeAll(fd, frame) {
 			lost()
 		}
@@ -77,7 +77,7 @@ func newLink(thread uint32) *link {
 	if _, _, errno := raw(wire.SYS_SOCKETPAIR, afUNIX, sockStream|oCLOEXEC, 0, uintptr(unsafe.Pointer(&pair)), 0, 0); errno != 0 {
 		fatal("no descriptor left in the program's process for a link to the runtime server")
 	}
-	frame, _ := wire.PutLink(buf[:], &hello)
+	frame, _ := wire.PutLink(buf, &hello)
 	lockSpin(&controlLock)
 	ok := sendFDs(control, frame, pair[1:])
 	unlockSpin(&controlLock)
