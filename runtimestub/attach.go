@@ -402,4 +402,6 @@ func execSession(pid uint64, args []string) {
 }
 
 // keepAlive holds what is referred to by address only.
+//
+//lint:ignore U1000 to be stored to is its use
 var keepAlive [][]byte

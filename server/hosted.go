@@ -32,7 +32,7 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 		session.Refuse(c, no)
 		return (*session.RefusedError)(no)
 	}
-	std := []int{-1, -1, -1}
+	var std []int
 	local := a.Flags&wire.AttachFDs != 0
 	cwd := -1
 	if local {

@@ -13,6 +13,7 @@ const (
 	// remote binary beside package runtime.
 	remoteStub = "remotec.dev/runtimestub"
 
+	//lint:ignore U1000 the patched linker, which compiles this file too, uses it
 	// remoteBoundsVar is the [4]uintptr through which the runtime learns the
 	// bounds of the shared ranges.
 	remoteBoundsVar = "runtime.remoteShared"

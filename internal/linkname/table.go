@@ -55,8 +55,8 @@ func (e EntryPoint) CountCode() string {
 	return fmt.Sprintf("if remoteHookMask&(1<<%d) != 0 { remoteCount(%d) }", e.Bit, e.Bit)
 }
 
-// Pulled lists the functions of package runtime that the stub pulls by
-// go:linkname; each is marked for that in the added runtime files.
+// Pulled lists the functions of package runtime that the stub pulls in with
+// linkname directives; each is marked for that in the added runtime files.
 var Pulled = []string{
 	"remoteRaw", "remoteBlocking", "remoteSystemstack", "remoteLink", "remoteInstall", "remoteStart", "remoteEdit", "remoteGlobals",
 	"remoteSetSession",

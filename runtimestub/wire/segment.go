@@ -5,8 +5,6 @@ package wire
 
 const frameHeader = 8
 
-func put16(b []byte, v uint16) { b[0], b[1] = byte(v), byte(v>>8) }
-
 func put32(b []byte, v uint32) {
 	_ = b[3]
 	b[0], b[1], b[2], b[3] = byte(v), byte(v>>8), byte(v>>16), byte(v>>24)
