@@ -85,7 +85,7 @@ func attach() {
 	if len(fds) == 4 {
 		closeFD(fds[3])
 	}
-	session, policy = reply.Session, reply.Policy
+	session = reply.Session
 	if len(reply.Key) == len(linkKey) {
 		copy(linkKey[:], reply.Key)
 	}

@@ -35,7 +35,6 @@ var (
 	controlTCP bool   // over TCP: links are further connections
 	dialed     target // the server, for those
 	session    uint64
-	policy     uint32
 	linkKey    [16]byte
 
 	controlLock uint32 // spin lock: a frame is written as a whole
