@@ -66,10 +66,16 @@ func (c *Conn) Shutdown() { syscall.Shutdown(c.FD, syscall.SHUT_RDWR) }
 func (c *Conn) SetTimeout(d time.Duration) error {
 	tv := syscall.NsecToTimeval(d.Nanoseconds())
 	err := syscall.SetsockoptTimeval(c.FD, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &tv)
-	if err == nil {
-		err = syscall.SetsockoptTimeval(c.FD, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &tv)
+	if err != nil {
+		return os.NewSyscallError("setsockopt", err)
 	}
-	return os.NewSyscallError("setsockopt", err)
+	return c.SetWriteTimeout(d)
+}
+
+// SetWriteTimeout bounds each later write, like SetTimeout.
+func (c *Conn) SetWriteTimeout(d time.Duration) error {
+	tv := syscall.NsecToTimeval(d.Nanoseconds())
+	return os.NewSyscallError("setsockopt", syscall.SetsockoptTimeval(c.FD, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &tv))
 }
 
 // Read reads what is there, at least one byte. It returns io.EOF at the end.

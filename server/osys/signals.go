@@ -19,12 +19,12 @@ import (
 // session was started with ignored (nohup) stay so, as in any Go program.
 type signals struct {
 	os *passthrough
-	ch chan os.Signal
 
 	mu      sync.Mutex
-	forward uint64 // signals that are sent to the program; guarded by mu
-	pending uint64 // caught and not yet sent; guarded by mu
-	ignored uint64 // at the start; immutable
+	ch      chan os.Signal // nil once closed; guarded by mu
+	forward uint64         // signals that are sent to the program; guarded by mu
+	pending uint64         // caught and not yet sent; guarded by mu
+	ignored uint64         // at the start; immutable
 	wake    chan struct{}
 	done    chan struct{}
 }
@@ -58,14 +58,14 @@ func (s *signals) init(p *passthrough) {
 			signal.Notify(s.ch, sig)
 		}
 	}
-	go s.receive()
+	go s.receive(s.ch)
 	go s.send()
 }
 
 // receive collects what arrives, like the kernel does: one of each at most.
-func (s *signals) receive() {
+func (s *signals) receive(ch <-chan os.Signal) {
 	defer close(s.done)
-	for sig := range s.ch {
+	for sig := range ch {
 		n := int(sig.(syscall.Signal))
 		if n == int(syscall.SIGCHLD) {
 			s.os.children.notify()
@@ -145,10 +145,10 @@ func (s *signals) set(op, number uint64) syscall.Errno {
 }
 
 func (s *signals) close() {
-	signal.Stop(s.ch)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ch != nil {
+		signal.Stop(s.ch)
 		close(s.ch)
 		s.ch = nil
 	}

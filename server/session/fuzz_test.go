@@ -23,18 +23,27 @@ func seeds(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 255, 255, 255, 255})
 }
 
+// send writes b and ends the connection; the channel is closed then.
+func send(c *servertest.Client, b []byte) <-chan struct{} {
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		c.Conn.Write(b)
+		c.Conn.Shutdown()
+	}()
+	return sent
+}
+
 // FuzzGreet sends anything in place of preamble and attach.
 func FuzzGreet(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, start := range []string{"", wire.PreambleFramed} {
 			client, r := pair(t)
-			go func() {
-				client.Conn.Write(append([]byte(start), b...))
-				client.Conn.Shutdown()
-			}()
+			sent := send(client, append([]byte(start), b...))
 			Greet(r, &Terms{Token: "x"})
 			r.Conn.Shutdown()
+			<-sent
 		}
 	})
 }
@@ -52,13 +61,11 @@ func FuzzControl(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		go func() {
-			client.Conn.Write(b)
-			client.Conn.Shutdown()
-		}()
+		sent := send(client, b)
 		s.Run()
 		s.Close()
 		s.Wait()
+		<-sent
 	})
 }
 
@@ -70,12 +77,10 @@ func FuzzLink(f *testing.F) {
 		e := &echoOS{open: make(map[uint32]int)}
 		s := &Session{cfg: Config{Log: slog.New(slog.DiscardHandler)}, os: e, links: make(map[*link]struct{})}
 		l := &link{s: s, conn: r.Conn}
-		go func() {
-			client.Conn.Write(b)
-			client.Conn.Shutdown()
-		}()
+		sent := send(client, b)
 		l.loop(make([]byte, 64), 0)
 		r.Conn.Shutdown()
+		<-sent
 		if e.open[0] != 0 {
 			t.Error("the thread stays open")
 		}

@@ -249,7 +249,7 @@ func (s *Session) End(why string) {
 		return
 	}
 	defer s.sendMu.Unlock()
-	s.control.SetTimeout(100 * time.Millisecond)
+	s.control.SetWriteTimeout(100 * time.Millisecond)
 	s.send(&wire.Event{Kind: wire.EventEnd, Text: why})
 }
 
