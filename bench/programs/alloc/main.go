@@ -1,0 +1,45 @@
+// Alloc measures allocation and garbage collection.
+package main
+
+import "remotec.dev/bench/programs/measure"
+
+func main() {
+	measure.Time("alloc/trees", 8, func() {
+		for range 8 {
+			measure.Sink = tree(14)
+		}
+	})
+
+	const objects = 100_000
+	kept := make([]*object, 1<<12)
+	measure.Time("alloc/small", objects, func() {
+		for i := range objects {
+			kept[i%len(kept)] = &object{next: kept[(i+1)%len(kept)], n: i}
+		}
+	})
+
+	const slices = 2_000
+	big := make([][]byte, 32)
+	measure.Time("alloc/big", slices, func() {
+		for i := range slices {
+			big[i%len(big)] = make([]byte, 64<<10+i%4096)
+		}
+	})
+	measure.Sink = [2]any{kept, big}
+}
+
+type node struct{ left, right *node }
+
+// tree is that of the binary-trees benchmark.
+func tree(depth int) *node {
+	if depth == 0 {
+		return new(node)
+	}
+	return &node{tree(depth - 1), tree(depth - 1)}
+}
+
+type object struct {
+	next *object
+	n    int
+	_    [3]uint64
+}

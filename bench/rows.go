@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// variant is a way to run a program.
+type variant string
+
+const (
+	plain     variant = "plain"
+	remote    variant = "remote"    // remotec run
+	forwarded variant = "forwarded" // remotec run -hand=false
+)
+
+// series names the samples of one measure of one variant.
+type series struct {
+	variant variant
+	measure string
+}
+
+// row compares the samples of series what with those of series base.
+type row struct {
+	name       string
+	what, base series
+	target     target
+}
+
+// limit is the kind of a target.
+type limit int
+
+const (
+	none        limit = iota // for information
+	atMost                   // of the ratio
+	atLeast                  // of the ratio
+	atMostExtra              // of the difference, in milliseconds
+)
+
+type target struct {
+	limit limit
+	value float64
+}
+
+func (t target) String() string {
+	switch t.limit {
+	case atMost:
+		return fmt.Sprintf("at most %.2f", t.value)
+	case atLeast:
+		return fmt.Sprintf("at least %.2f", t.value)
+	case atMostExtra:
+		return fmt.Sprintf("at most +%.0f ms", t.value)
+	}
+	return ""
+}
+
+func (t target) met(ratio, extra float64) bool {
+	switch t.limit {
+	case atMost:
+		return ratio <= t.value
+	case atLeast:
+		return ratio >= t.value
+	case atMostExtra:
+		return extra <= t.value
+	}
+	return true
+}
+
+// against compares a measure of the remote binary with the plain one's.
+func against(name, measure string, t target) row {
+	return row{name, series{remote, measure}, series{plain, measure}, t}
+}
+
+// roundTrips compares a forwarded call with a bare round trip.
+func roundTrips(name, measure, base string, t target) row {
+	return row{name, series{forwarded, measure}, series{plain, "roundtrip/" + base}, t}
+}
+
+var (
+	cpu   = target{atMost, 1.02}
+	alloc = target{atMost, 1.05}
+	sched = target{atMost, 1.10}
+	call  = target{atMost, 2}
+)
+
+var allRows = []row{
+	against("CPU: n-body", "cpu/nbody", cpu),
+	against("CPU: matrix product", "cpu/matmul", cpu),
+	against("CPU: sort", "cpu/sort", cpu),
+	against("CPU: map", "cpu/map", cpu),
+	against("CPU: SHA-256", "cpu/sha256", cpu),
+	against("allocation: binary trees", "alloc/trees", alloc),
+	against("allocation: small objects", "alloc/small", alloc),
+	against("allocation: 64 KiB slices", "alloc/big", alloc),
+	against("channel, unbuffered", "chan/unbuffered", sched),
+	against("channel, buffered", "chan/buffered", sched),
+	against("select", "select", sched),
+	against("go statement, one at a time", "go/one", sched),
+	against("go statement, 1000 at a time", "go/many", sched),
+	against("mutex, uncontended", "mutex/free", sched),
+	against("mutex, contended", "mutex/contended", sched),
+	against("start-up of hello", "startup", target{atMostExtra, 50}),
+
+	roundTrips("forwarded pread 4 KiB / round trip", "os/pread", "unixconn", call),
+	roundTrips("forwarded write 64 B / round trip", "os/write", "unixconn", call),
+	roundTrips("forwarded stat / round trip", "os/stat", "unixconn", call),
+	roundTrips("forwarded pread 4 KiB / blocking round trip", "os/pread", "blocking", target{}),
+	roundTrips("forwarded write 64 B / blocking round trip", "os/write", "blocking", target{}),
+	roundTrips("forwarded stat / blocking round trip", "os/stat", "blocking", target{}),
+	against("pread 4 KiB", "os/pread", target{}),
+	against("write 64 B", "os/write", target{}),
+	against("stat", "os/stat", target{}),
+	against("open and close", "os/open", target{}),
+	against("os.ReadFile 4 KiB", "os/readfile", target{}),
+	against("unbuffered lines on stdout", "stdout", target{}),
+	against("starting and awaiting a process", "spawn", target{}),
+
+	against("streaming a file, 64 KiB reads", "stream/64K", target{atLeast, 0.7}),
+	against("streaming a file, 1 MiB reads", "stream/1M", target{atLeast, 0.7}),
+	streamForwarded("streaming forwarded, 64 KiB reads", "stream/64K"),
+	streamForwarded("streaming forwarded, 1 MiB reads", "stream/1M"),
+	against("HTTP hello, 8 connections", "http", target{atLeast, 0.5}),
+	{"HTTP hello forwarded, 8 connections", series{forwarded, "http"}, series{plain, "http"}, target{}},
+	against("TCP echo 64 B, 1 connection", "echo", target{}),
+	{"TCP echo 64 B forwarded, 1 connection", series{forwarded, "echo"}, series{plain, "echo"}, target{}},
+}
+
+func streamForwarded(name, measure string) row {
+	return row{name, series{forwarded, measure}, series{plain, measure}, target{}}
+}
+
+var buildRows = []row{
+	against("go build of a net/http program, cold", "build/cold", target{atMost, 1.3}),
+	against("the same, main edited", "build/edit", target{atMost, 1.2}),
+	against("the same, nothing changed", "build/same", target{atMostExtra, 50}),
+	against("the same, cold, first ever: makes the linker", "build/first", target{}),
+}
+
+// selected returns the rows whose names match only.
+func selected(only *regexp.Regexp, build bool) []row {
+	rows := slices.Clone(allRows)
+	if build {
+		rows = append(rows, buildRows...)
+	}
+	return slices.DeleteFunc(rows, func(r row) bool { return !only.MatchString(r.name) })
+}
+
+// needs reports the variants of program whose samples rows compare. A program
+// is the first part of the names of its measures.
+func needs(rows []row, programs ...string) (variants []variant) {
+	for _, v := range []variant{plain, remote, forwarded} {
+		if slices.ContainsFunc(rows, func(r row) bool {
+			return r.what.of(v, programs) || r.base.of(v, programs)
+		}) {
+			variants = append(variants, v)
+		}
+	}
+	return variants
+}
+
+func (s series) of(v variant, programs []string) bool {
+	first, _, _ := strings.Cut(s.measure, "/")
+	return s.variant == v && slices.Contains(programs, first)
+}
