@@ -99,7 +99,7 @@ func (cfg Config) withDefaults() Config {
 func (cfg *Config) session(id uint64) session.Config {
 	return session.Config{
 		ID: id, Name: cfg.Name, Space: &space, Log: cfg.log, OS: cfg.OS,
-		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay,
+		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, Exec: successor,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"remotec.dev/server/program"
 )
@@ -24,7 +25,16 @@ func Main(cfg Config) {
 	if len(os.Args) < 2 || os.Args[0] != sessionName {
 		return
 	}
-	switch word, args := os.Args[1], os.Args[2:]; {
+	word, args := os.Args[1], os.Args[2:]
+	if word == "exec" && len(args) >= 3 {
+		// remotec-session exec PID PATH ARGV0 ARGS...: child mode again, after
+		// the program that this process ran; see successor.
+		if pid, err := strconv.Atoi(args[0]); err == nil && pid > 0 {
+			(&child{pid: pid}).wait()
+		}
+		word, args = "run", args[1:]
+	}
+	switch {
 	case word == "run" && len(args) >= 2:
 		// remotec-session run PATH ARGV0 ARGS...: child mode. The binary has
 		// been checked by the kernel and by its stub.
@@ -37,6 +47,17 @@ func Main(cfg Config) {
 		fatal(serveSession(cfg.withDefaults(), args))
 	}
 	fatal(errors.New(sessionName + " is how remotec starts itself: use remotec run or remotec serve"))
+}
+
+// successor is what a session process executes when its program executes
+// argv. Where that is a remote binary it becomes the session process of it,
+// under the same id. The process of the old program, pid, has been killed by
+// then, and is no child that the new one should meet.
+func successor(pid int, path string, argv []string) (string, []string) {
+	if len(argv) == 0 || program.Check(path) != nil {
+		return path, argv
+	}
+	return "/proc/self/exe", append([]string{sessionName, "exec", strconv.Itoa(pid), path}, argv...)
 }
 
 func fatal(err error) {

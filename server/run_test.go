@@ -65,6 +65,13 @@ var programs = map[string]func(args []string){
 		}
 		must(l.Write(1, fmt.Sprintln(n)))
 	},
+	// exec replaces the session process.
+	"exec": func(args []string) {
+		_, l := servertest.Program()
+		vector := func(list []string) string { return strings.Join(list, "\x00") + "\x00" }
+		_, err := l.Call(syscall.SYS_EXECVE, args[0], vector(args), vector(os.Environ()))
+		must(err)
+	},
 	// wait says it is ready and waits for its end.
 	"wait": func([]string) {
 		c, l := servertest.Program()
@@ -234,5 +241,15 @@ func TestChildModeEndsAsTheProgramDoes(t *testing.T) {
 		if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != sig {
 			t.Errorf("ended with %v, want %v", cmd.ProcessState, sig)
 		}
+	}
+}
+
+func TestProgramThatExecutesARemoteBinary(t *testing.T) {
+	out, status := run(t, "exec", self, "as-program", "exit", "8")
+	if out != "" || status != 8 {
+		t.Errorf("got %q, status %d", out, status)
+	}
+	if out, status = run(t, "exec", "/bin/sh", "-c", "echo shell; exit 3"); out != "shell\n" || status != 3 {
+		t.Errorf("got %q, status %d", out, status)
 	}
 }

@@ -136,6 +136,9 @@ func (t *thread) exec(c *wire.Call) syscall.Errno {
 	if e != 0 {
 		return e
 	}
+	if t.os.cfg.Exec != nil {
+		name, argv = t.os.cfg.Exec(name, argv)
+	}
 	return errno(syscall.Exec(name, argv, env))
 }
 

@@ -49,6 +49,9 @@ type Config struct {
 	// Hidden reports whether a child of this process is the server's own and
 	// none of the program's, as PID is. It may be nil.
 	Hidden func(pid int) bool
+	// Exec may put another program in place of the one that the session
+	// process is to be replaced by, as a remote binary needs. It may be nil.
+	Exec func(path string, argv []string) (string, []string)
 	// Exit is told that the program ends with a status, before the reply.
 	Exit func(status int)
 	// Lease decides how many goroutines the program may create that asks for

@@ -56,6 +56,9 @@ type Config struct {
 	// Lease grants leave to create goroutines: it is told the session and
 	// how many are asked for, and returns how many may be created.
 	Lease func(session, asked uint64) uint64
+	// Exec is asked when the program replaces itself: the program process's
+	// id on this host, the path and arguments of what it executes.
+	Exec func(pid int, path string, argv []string) (string, []string)
 	// Delay is slept before each call; fault injection.
 	Delay time.Duration
 	// Remote is the address of the program process; empty on this host.
@@ -102,11 +105,17 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	if s.cfg.Exe == "" {
 		s.cfg.Exe = a.Path
 	}
-	s.os = cfg.OS(osys.Config{
+	oc := osys.Config{
 		Exe: s.cfg.Exe, PID: s.localPID(), Hand: cfg.Hand,
 		Events: s.event, Reserved: cfg.Space.Reserved,
 		Log: cfg.Log, Lease: s.lease, Exit: s.exiting,
-	})
+	}
+	if cfg.Exec != nil {
+		oc.Exec = func(path string, argv []string) (string, []string) {
+			return cfg.Exec(oc.PID, path, argv)
+		}
+	}
+	s.os = cfg.OS(oc)
 	answer := wire.Attached{
 		Session: cfg.ID, Processes: 1, PID: uint32(os.Getpid()),
 		Lease: s.lease(firstLease), Server: cfg.Name, Key: s.key,
