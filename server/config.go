@@ -75,6 +75,11 @@ var space fds.Space
 // hold runs once, before the process opens descriptors of its own.
 var hold = sync.OnceValue(space.Hold)
 
+// Adopt takes a descriptor that a part of the server keeps in a session
+// process out of the program's way: it moves it to another number, which it
+// returns, and makes it close-on-exec and invisible to the program.
+func Adopt(fd int) (int, error) { return space.Adopt(fd) }
+
 // withDefaults fills in what cfg leaves open.
 func (cfg Config) withDefaults() Config {
 	if cfg.Name == "" {
