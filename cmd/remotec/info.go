@@ -74,6 +74,8 @@ var variables = []variable{
 	{name: "REMOTEC_LOG", doc: "file to which build steps append a log"},
 	{name: "REMOTEC_PLACEMENT", doc: "where new goroutines go: local, spread or balance"},
 	{name: "REMOTEC_CHAOS", doc: "fault injection for tests"},
+	{name: "REMOTEC_HAND", doc: "false: never hand open descriptors to a program"},
+	{name: "REMOTEC_TOKEN", doc: "what a server asks of programs that reach it over TCP"},
 	{name: "REMOTEC_GO", doc: "Go releases that are supported (not read)",
 		value: func() (string, error) { return strings.Join(instrument.Supported(), " "), nil }},
 }
