@@ -33,7 +33,7 @@ struct Attach {
   umask @2 :UInt32;
   flags @3 :UInt32;        # 1: descriptors 0, 1, 2 and the working directory travel along (SCM_RIGHTS)
                            # 2: started by the server it attaches to
-  cpuFeatures @4 :UInt64;  # CPUID leaf 1 ECX in the low half, leaf 7 EBX in the high half
+  cpuFeatures @4 :UInt64;  # bits in the order that docs/api.md gives
   goVersion @5 :Text;      # runtime.Version()
   buildId @6 :Text;        # Go build ID of the executable
   token @7 :Text;          # the right to start sessions; what the server asks for

@@ -8,7 +8,7 @@ type Attach struct {
 	PID        uint32
 	Umask      uint32
 	Flags      uint32 // AttachStdio ...
-	CPU        uint64 // feature bits as in runtime/internal x86 order; see capnp
+	CPU        uint64 // feature bits as in runtime/internal x86 order; see docs/api.md
 	GoVersion  string
 	BuildID    string
 	Token      string
