@@ -21,7 +21,7 @@ import (
 const newerGo = "go1.27.1"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"remotec": main})
+	testscript.Main(m, map[string]func(){"remotec": main, "remotec-session": main})
 }
 
 // TestScripts runs testscripts/*.txtar: the real go command with this tool.
