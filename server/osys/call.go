@@ -124,6 +124,7 @@ func (t *thread) shaped(c *wire.Call, s *wire.Shape) (r1, r2 uint64, e syscall.E
 // length the kernel decides, and those that it stores in the thread.
 type variable struct {
 	out      int // argument, -1 none
+	iov      int // IovIn or IovOut argument, -1 none
 	room     int // bytes
 	elem     int // bytes counted by one unit of the result
 	addr     int // AddrOut argument, -1 none
@@ -137,7 +138,7 @@ type variable struct {
 // reserves the outputs in the reply, the one of variable length last so that
 // it can be trimmed.
 func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Errno) {
-	v = variable{out: -1, addr: -1, len: -1}
+	v = variable{out: -1, iov: -1, addr: -1, len: -1}
 	if e := t.strings(c, s); e != 0 {
 		return v, e
 	}
@@ -217,7 +218,8 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 			if in == nil {
 				return v, syscall.EFAULT
 			}
-			t.iovec(i, arg.Ref(), in)
+			v.iov = i
+			t.iovec(i, in)
 		case wire.SockLen:
 			if len(in) != 4 {
 				return v, syscall.EFAULT
@@ -263,7 +265,8 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 			return v, noRoom
 		}
 		if s.Args[v.out].Kind() == wire.IovOut {
-			t.iovec(v.out, s.Args[v.out].Ref(), b)
+			v.iov = v.out
+			t.iovec(v.out, b)
 		} else {
 			t.a[v.out] = t.address(b)
 		}
@@ -275,6 +278,9 @@ func (t *thread) marshal(c *wire.Call, s *wire.Shape) (v variable, e syscall.Err
 			}
 			t.w.Trim(v.addr, v.addrRoom, 0)
 		}
+	}
+	if v.iov >= 0 {
+		t.a[s.Args[v.iov].Ref()] = 1 // whatever the client's count was
 	}
 	return v, 0
 }
@@ -382,15 +388,14 @@ func (t *thread) address(b []byte) uintptr {
 	return uintptr(unsafe.Pointer(unsafe.SliceData(b)))
 }
 
-// iovec makes arguments i and count one struct iovec over b.
-func (t *thread) iovec(i, count int, b []byte) {
+// iovec makes argument i one struct iovec over b.
+func (t *thread) iovec(i int, b []byte) {
 	t.iov.Base = &t.empty[0]
 	if len(b) > 0 {
 		t.iov.Base = unsafe.SliceData(b)
 	}
 	t.iov.SetLen(len(b))
 	t.a[i] = uintptr(unsafe.Pointer(&t.iov))
-	t.a[count] = 1
 }
 
 // quick reports whether a call returns at once whatever it is given, so that

@@ -70,13 +70,14 @@ func (t *thread) recvmsg(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 		return 0, 0, e
 	}
 	t.w.Trim(1, int(room), int(min(uint64(r), room)))
+	// Both blobs anew even when empty: the data in front of them got shorter.
+	n := 0
 	if nameRoom > 0 {
-		n := min(uint64(m.Namelen), nameRoom)
-		copy(t.w.Blob(3, int(n)), t.addr[:n])
+		n = int(min(uint64(m.Namelen), nameRoom))
 	}
-	if n := min(m.Controllen, controlRoom); controlRoom > 0 {
-		copy(t.w.Blob(4, int(n)), control[:n])
-	}
+	copy(t.w.Blob(3, n), t.addr[:n])
+	n = int(min(m.Controllen, controlRoom))
+	copy(t.w.Blob(4, n), control[:n])
 	return uint64(r), uint64(uint32(m.Flags)), 0
 }
 

@@ -88,7 +88,7 @@ func (t *thread) adopt() {
 }
 
 // infoPID is the field si_pid of t.info.
-func (t *thread) infoPID() int { return int(int32(le32(t.info[12:]))) }
+func (t *thread) infoPID() int { return int(int32(le32(t.info[16:]))) }
 
 // any waits for whichever child of a group (0: any) try reports on first. try
 // must not block; it returns the pid it reported, 0, or an error.
