@@ -24,4 +24,8 @@
 // Invariants: the master never blocks on a client; a session process ends
 // when its program process does, and the other way round; nothing that a
 // client sends harms another session.
+//
+// Lock order: master.mu and hosted.mu are never held together; neither is
+// held while a client or a session process is waited for, except hosted.mu
+// for the channel to that one session process.
 package server

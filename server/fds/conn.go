@@ -1,7 +1,6 @@
 package fds
 
 import (
-	"errors"
 	"io"
 	"os"
 	"syscall"
@@ -104,24 +103,17 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // Send writes all of p; the descriptors of hand travel on its first byte.
 func (c *Conn) Send(p []byte, hand []int) (int, error) {
-	var rights []byte
-	if len(hand) > 0 {
-		rights = syscall.UnixRights(hand...)
-	}
 	done := 0
-	for done < len(p) {
-		var n uintptr
-		var errno syscall.Errno
-		if len(rights) > 0 {
-			k, err := syscall.SendmsgN(c.FD, p[done:], rights, nil, syscall.MSG_NOSIGNAL)
-			n = uintptr(max(k, 0))
-			if err != nil && !errors.As(err, &errno) {
-				return done, err
-			}
-		} else {
-			// sendto with no address: write would raise SIGPIPE.
-			n, _, errno = syscall.Syscall6(syscall.SYS_SENDTO, uintptr(c.FD), uintptr(unsafe.Pointer(&p[done])), uintptr(len(p)-done), syscall.MSG_NOSIGNAL, 0, 0)
+	if len(hand) > 0 {
+		n, err := c.sendRights(p, hand)
+		if err != nil {
+			return 0, err
 		}
+		done = n
+	}
+	for done < len(p) {
+		// sendto with no address: write would raise SIGPIPE.
+		n, _, errno := syscall.Syscall6(syscall.SYS_SENDTO, uintptr(c.FD), uintptr(unsafe.Pointer(&p[done])), uintptr(len(p)-done), syscall.MSG_NOSIGNAL, 0, 0)
 		if errno == syscall.EINTR {
 			continue
 		}
@@ -129,9 +121,19 @@ func (c *Conn) Send(p []byte, hand []int) (int, error) {
 			return done, errno
 		}
 		done += int(n)
-		rights = nil
 	}
 	return done, nil
+}
+
+// sendRights writes some of p, with descriptors.
+func (c *Conn) sendRights(p []byte, hand []int) (int, error) {
+	rights := syscall.UnixRights(hand...)
+	for {
+		n, err := syscall.SendmsgN(c.FD, p, rights, nil, syscall.MSG_NOSIGNAL)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
 }
 
 // maxHanded is how many descriptors Recv takes at once.

@@ -74,21 +74,29 @@ func pair(t testing.TB) (*servertest.Client, *fds.FrameReader) {
 // hosted is a session in this process, over an echoOS.
 type hosted struct {
 	*Session
-	os  *echoOS
-	log bytes.Buffer
-	run chan error // result of Run
+	os          *echoOS
+	log         bytes.Buffer
+	opened, run chan error // results of Open and Run
 }
 
-func open(t testing.TB, cfg Config) (*servertest.Client, *hosted) {
+func newHosted() *hosted {
+	return &hosted{os: &echoOS{open: make(map[uint32]int)}, opened: make(chan error, 1), run: make(chan error, 1)}
+}
+
+// open opens a session whose OS is an echoOS, or the one given.
+func open(t testing.TB, cfg Config, parts ...func(osys.Config) osys.OS) (*servertest.Client, *hosted) {
 	t.Helper()
 	c, r := pair(t)
-	h := &hosted{os: &echoOS{open: make(map[uint32]int)}, run: make(chan error, 1)}
+	h := newHosted()
 	cfg.OS = func(oc osys.Config) osys.OS { h.os.cfg = oc; return h.os }
+	if len(parts) > 0 && parts[0] != nil {
+		cfg.OS = parts[0]
+	}
 	cfg.Log = slog.New(slog.NewTextHandler(&h.log, nil))
 	if cfg.Space == nil {
 		cfg.Space = new(fds.Space)
 	}
-	failed := make(chan error, 1)
+	failed := h.opened
 	go func() {
 		a, err := Greet(r, &Terms{})
 		if err == nil {
