@@ -188,13 +188,15 @@ func init() {
 	helpers["print"] = func(c *client) { fmt.Println("from the program's file", len(os.Args)) }
 	helpers["procfs"] = func(c *client) {
 		// The process that stands for the program's own is a shell.
-		prog := exec.Command("sh", "-c", "read x", "the-program")
+		prog := exec.Command("sh", "-c", "echo; read x", "the-program")
 		in, _ := prog.StdinPipe()
 		defer in.Close()
+		out, _ := prog.StdoutPipe()
 		prog.Env = []string{"MARK=1"}
 		if err := prog.Start(); err != nil {
 			panic(err)
 		}
+		out.Read(make([]byte, 1)) // its exec is over
 		p := c.os.(*passthrough)
 		exe, _ := os.Readlink("/proc/" + strconv.Itoa(prog.Process.Pid) + "/exe")
 		p.proc = newProcfs(exe, prog.Process.Pid, p.pid)
@@ -269,7 +271,7 @@ func TestIdentityChangesAllThreads(t *testing.T) {
 }
 
 func TestProcfsShowsTheProgram(t *testing.T) {
-	line := "sh -c read x the-program  MARK=1  true"
+	line := "sh -c echo; read x the-program  MARK=1  true"
 	wantLines(t, runHelper(t, "procfs"), line, line, line, "true sh", "", "true", "true true", "true",
 		"/gone/prog (deleted)", "true", "from the program's file 2", "0")
 }
