@@ -162,7 +162,7 @@ func replaceTable(file, table string) error {
 
 // conditions describes the machine and its load.
 func conditions(rounds int, before, after string) string {
-	s := fmt.Sprintf("%s on %s/%s, %d CPUs, %d rounds, interleaved", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds)
+	s := fmt.Sprintf("%s on %s/%s, %d CPUs, interleaved rounds: %d", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), rounds)
 	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		s += ", Linux " + strings.TrimSpace(string(kernel))
 	}

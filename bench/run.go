@@ -44,11 +44,12 @@ type task struct {
 
 // measure takes the samples of rows.
 func (b *bench) measure(rows []row, rounds int) error {
+	buildRounds := (rounds + 2) / 3
 	tasks := b.tasks(rows)
-	if len(tasks) > 0 {
-		if err := b.buildPrograms(); err != nil {
-			return err
-		}
+	if len(tasks) == 0 {
+		rounds = 0 // builds only
+	} else if err := b.buildPrograms(); err != nil {
+		return err
 	}
 	for round := range rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
@@ -65,7 +66,7 @@ func (b *bench) measure(rows []row, rounds int) error {
 		}
 	}
 	if len(needs(rows, "build")) > 0 {
-		return b.builds((rounds + 2) / 3)
+		return b.builds(buildRounds)
 	}
 	return nil
 }
