@@ -42,10 +42,8 @@ func attach() {
 	if b := globals(); marker[0] == 0 || b[0] > b[1] || b[2] > b[3] {
 		fatal("this remote binary was linked wrongly: its globals are not laid out; build it again")
 	}
-	fdTable = mapMemory(maxTable * 4)
-	if fdTable == 0 {
-		fatal("no memory for the table of descriptors")
-	}
+	mapTables()
+	raiseLimit()
 
 	msg := wire.Attach{
 		APIVersion: wire.APIVersion,
@@ -90,10 +88,26 @@ func attach() {
 		copy(linkKey[:], reply.Key)
 	}
 	settleStd(reply.Std)
+	own(control)
 	systemstack(func() { spare = newLink(0) })
-	setTimeouts(spare.fd, answerLimit)
+	if hasC = cgo(); hasC {
+		takeLowNumbers()
+	}
 	setSession(reply.Server, reply.Process, max(reply.Processes, 1))
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
+}
+
+// raiseLimit lets this process have as many descriptors as it may: copies of
+// the session's, one per thread for its link. The program's own limit is the
+// session's.
+func raiseLimit() {
+	const nofile = 7
+	var lim [2]uint64
+	p := uintptr(unsafe.Pointer(&lim))
+	if _, _, errno := raw(wire.SYS_PRLIMIT64, 0, nofile, 0, p, 0, 0); errno == 0 && lim[0] < lim[1] {
+		lim[0] = lim[1]
+		raw(wire.SYS_PRLIMIT64, 0, nofile, p, 0, 0, 0)
+	}
 }
 
 // takeFlag returns args without -go.remote=ADDR, and ADDR.

@@ -123,6 +123,19 @@ func forward(c *sysCall, s *wire.Shape, a *wire.Args) {
 	}
 	deliver(c, s, &call.Args, &r)
 	adopt(l, s, &r)
+	if r.Errno == eBADF && adoptArgs(c, s) && (s.Class != wire.Data || !onCopies(c, s)) {
+		forward(c, s, a)
+	}
+}
+
+// adoptArgs adopts the descriptors among c's arguments that C code opened.
+func adoptArgs(c *sysCall, s *wire.Shape) (any bool) {
+	for i := range c.args {
+		if s.Args[i].Kind() == wire.FD && adoptFromC(uint64(c.args[i])) {
+			any = true
+		}
+	}
+	return any
 }
 
 // deliver copies the reply's blobs to where the program wants them. The

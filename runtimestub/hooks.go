@@ -61,6 +61,9 @@ func onPollOpen(fd uintptr, cookie uint64) (local, errno uintptr, done bool) {
 		return uintptr(l), 0, false
 	}
 	r := pseudo(wire.NrPollOpen, uint64(fd), cookie)
+	if r.Errno == eBADF && adoptFromC(uint64(fd)) {
+		return fd, 0, false
+	}
 	return 0, uintptr(r.Errno), true
 }
 
@@ -81,6 +84,7 @@ func onExit(code int32) {
 	if !cas(&spareLock, 0, 1) {
 		return // this thread, or one that will not come back, holds it
 	}
+	setTimeouts(spare.fd, answerLimit)
 	c := wire.Call{Nr: wire.NrExit, Args: wire.Args{uint64(uint32(code))}}
 	if frame, ok := wire.PutCall(spare.request(), &c); ok && writeAll(spare.fd, frame) {
 		n := 0

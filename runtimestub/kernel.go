@@ -12,6 +12,7 @@ const (
 	eINTR      = 4
 	eAGAIN     = 11
 	ePERM      = 1
+	eBADF      = 9
 	eNOMEM     = 12
 	e2BIG      = 7
 	eINPROG    = 115

@@ -70,6 +70,7 @@ func newLink(thread uint32) *link {
 			lost()
 		}
 		l.fd = fd
+		own(fd)
 		return l
 	}
 	var pair [2]int32
@@ -85,12 +86,13 @@ func newLink(thread uint32) *link {
 	}
 	closeFD(pair[1])
 	l.fd = pair[0]
+	own(l.fd)
 	return l
 }
 
 // closeLink ends the link of a thread that is about to exit.
 func closeLink(mem uintptr) {
-	closeFD((*link)(ptr(mem)).fd)
+	closeOwn((*link)(ptr(mem)).fd)
 	raw(wire.SYS_MUNMAP, mem, linkSize, 0, 0, 0, 0)
 }
 

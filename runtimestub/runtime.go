@@ -56,6 +56,9 @@ func edit(args, env []string)
 //go:linkname globals runtime.remoteGlobals
 func globals() (bounds [4]uintptr)
 
+//go:linkname cgo runtime.remoteCgo
+func cgo() bool
+
 //go:linkname goVersion runtime.remoteVersion
 func goVersion() string
 

@@ -51,6 +51,9 @@ const (
 	// (setuid and its like). Argument i of that call, its blob and its bit in
 	// Nulls are the i+1st of this one; nothing can be output.
 	NrAllThreads
+	// NrAdopt makes descriptor args[0] of the program process, which C code
+	// opened there, a descriptor of the session under the same number.
+	NrAdopt
 	nrLast
 )
 

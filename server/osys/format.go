@@ -56,7 +56,7 @@ var arities = map[uint32]int{
 	wire.SYS_FTRUNCATE: 2, wire.SYS_FACCESSAT: 3, wire.SYS_FCHMODAT: 3, wire.SYS_UMASK: 1,
 	wire.SYS_EPOLL_CREATE1: 1, wire.SYS_LISTEN: 2, wire.SYS_SHUTDOWN: 2, wire.SYS_SENDMSG: 3,
 	wire.NrExit: 1, wire.NrSignal: 2, wire.NrLease: 1, wire.NrPollOpen: 2, wire.NrPollClose: 1,
-	wire.NrWriteErr: 2, wire.NrHand: 1,
+	wire.NrWriteErr: 2, wire.NrHand: 1, wire.NrAdopt: 1,
 }
 
 func arity(c *wire.Call, s *wire.Shape) int {

@@ -180,6 +180,8 @@ func (t *thread) pseudo(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 		return 0, 0, 0
 	case wire.NrAllThreads:
 		return t.allThreads(c)
+	case wire.NrAdopt:
+		return 0, 0, t.adoptFD(c.Args[0])
 	}
 	return 0, 0, syscall.ENOSYS
 }
