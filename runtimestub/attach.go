@@ -269,7 +269,9 @@ func settleStd(direct uint32) {
 	}
 	for fd := uint64(0); fd < 3; fd++ {
 		if direct&(1<<fd) != 0 {
-			const dupCloexec, above = 1030, 64 // F_DUPFD_CLOEXEC
+			// Not far above: the kernel makes a threaded process wait for
+			// milliseconds when its descriptor table grows beyond 64.
+			const dupCloexec, above = 1030, 10 // F_DUPFD_CLOEXEC
 			if r, _, errno := raw(wire.SYS_FCNTL, uintptr(fd), dupCloexec, above, 0, 0, 0); errno == 0 {
 				setHanded(fd, int32(r))
 			}

@@ -11,6 +11,13 @@ import (
 
 // onSyscall carries out c.
 func onSyscall(c *sysCall) {
+	// The calls that move data, on copies: without a look at their shapes.
+	if c.nr <= wire.SYS_WRITE || c.nr == wire.SYS_PREAD64 || c.nr == wire.SYS_PWRITE64 {
+		if local, ok := handed(uint64(c.args[0])); ok {
+			c.r1, c.r2, c.errno = raw(c.nr, uintptr(local), c.args[1], c.args[2], c.args[3], 0, 0)
+			return
+		}
+	}
 	if c.nr >= wire.NrPseudo {
 		allThreads(c)
 		return
@@ -31,12 +38,38 @@ func onSyscall(c *sysCall) {
 			forward(c, &s, &a)
 		}
 	case wire.Forward:
+		if toSelf(c) {
+			return
+		}
 		forward(c, &s, &a)
 	case wire.Special:
 		special(c, &s, &a)
 	default:
 		unknown(c)
 	}
+}
+
+// toSelf carries out a signal that the program sends to itself and that the
+// runtime may handle. By way of the session process it would arrive a little
+// later, and a program that waits for it without anything else to do would be
+// taken for deadlocked.
+func toSelf(c *sysCall) bool {
+	sig := uint64(0)
+	switch c.nr {
+	case wire.SYS_KILL:
+		sig = uint64(c.args[1])
+	case wire.SYS_TGKILL:
+		sig = uint64(c.args[2])
+	default:
+		return false
+	}
+	const kill, cont, ttou = 9, 18, 22 // between the last two lie STOP, TSTP and TTIN
+	if uint32(c.args[0]) != sessionPID || sig == 0 || sig > 64 ||
+		sig == kill || sig >= cont && sig <= ttou {
+		return false
+	}
+	raise(uint32(sig))
+	return true
 }
 
 func (c *sysCall) fail(errno uintptr) { c.r1, c.r2, c.errno = ^uintptr(0), 0, errno }

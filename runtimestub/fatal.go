@@ -37,7 +37,22 @@ func lost() {
 	if load(&execing) != 0 {
 		die(0)
 	}
+	dieWithParent()
 	fatal("connection to runtime server lost")
+}
+
+// dieWithParent waits a moment for the signal that ends this process with the
+// session process, where it is to get one: the kernel closes the connections
+// of a process before it sends that, and a program that was killed says
+// nothing.
+func dieWithParent() {
+	const getDeathSignal, ms = 2, 1_000_000 // PR_GET_PDEATHSIG
+	var sig int32
+	raw(wire.SYS_PRCTL, getDeathSignal, uintptr(unsafe.Pointer(&sig)), 0, 0, 0, 0)
+	if sig != 0 {
+		moment := [2]int64{0, 200 * ms}
+		raw(wire.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&moment)), 0, 0, 0, 0, 0)
+	}
 }
 
 // broken ends the process because the server did not keep to the protocol.

@@ -35,6 +35,7 @@ var (
 	controlTCP bool   // over TCP: links are further connections
 	dialed     target // the server, for those
 	session    uint64
+	sessionPID uint32 // process id that the program knows as its own
 	linkKey    [16]byte
 
 	controlLock uint32 // spin lock: a frame is written as a whole

@@ -1,5 +1,7 @@
 package wire
 
+import "unsafe"
+
 // The primitives of a single Cap'n Proto segment. Offsets are in bytes from
 // the start of the frame; the segment starts at byte 8.
 
@@ -283,6 +285,12 @@ func (o *object) bytes(i int) ([]byte, error) {
 }
 
 func (o *object) text(i int) (string, error) {
+	s, err := o.alias(i)
+	return string([]byte(s)), err
+}
+
+// alias returns a Text that lies in the frame.
+func (o *object) alias(i int) (string, error) {
 	v, err := o.bytes(i)
 	if err != nil || len(v) == 0 {
 		return "", err
@@ -290,7 +298,7 @@ func (o *object) text(i int) (string, error) {
 	if v[len(v)-1] != 0 {
 		return "", Error("text without a terminating zero")
 	}
-	return string(v[:len(v)-1]), nil
+	return unsafe.String(&v[0], len(v)-1), nil
 }
 
 func (o *object) texts(i int) ([]string, error) {

@@ -262,14 +262,15 @@ func PutEvent(dst []byte, e *Event) ([]byte, bool) {
 	return w.finish()
 }
 
-// GetEvent reads an Event frame.
+// GetEvent reads an Event frame. Text aliases frame: the reader may be a
+// thread that cannot allocate.
 func GetEvent(frame []byte, e *Event) error {
 	o, err := body(frame, TagEvent)
 	if err != nil {
 		return err
 	}
 	e.Kind, e.N, e.A, e.B = EventKind(o.u32(0)), o.u32(4), o.u64(8), o.u64(16)
-	e.Text, err = o.text(0)
+	e.Text, err = o.alias(0)
 	return err
 }
 

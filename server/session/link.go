@@ -16,10 +16,10 @@ import (
 )
 
 // Sizes of a link's buffers in bytes. Most calls are far below first; a
-// buffer that a large one made grow is kept up to keep.
+// buffer that a large one made grow is kept, because large calls come in rows
+// and the memory would have to be zeroed anew for each.
 const (
 	firstBuffer = 16 << 10
-	keepBuffer  = 1 << 20
 	maxLinks    = 10000 // threads; the Go runtime ends a process with more
 )
 
@@ -131,12 +131,6 @@ func (l *link) loop(in []byte, n int) error {
 		// A client sends its next call after the reply, so this is empty
 		// unless it tries something.
 		n = copy(in, in[size:got])
-		if len(in) > keepBuffer && n <= firstBuffer {
-			in = append(make([]byte, 0, firstBuffer), in[:n]...)[:firstBuffer]
-		}
-		if len(out) > keepBuffer {
-			out = make([]byte, firstBuffer)
-		}
 	}
 }
 
