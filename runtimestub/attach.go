@@ -83,7 +83,7 @@ func attach() {
 	if len(fds) == 4 {
 		closeFD(fds[3])
 	}
-	session = reply.Session
+	session, sessionPID, policy = reply.Session, reply.PID, reply.Policy
 	if len(reply.Key) == len(linkKey) {
 		copy(linkKey[:], reply.Key)
 	}

@@ -84,10 +84,9 @@ func onExit(code int32) {
 	if !cas(&spareLock, 0, 1) {
 		return // this thread, or one that will not come back, holds it
 	}
-	setTimeouts(spare.fd, answerLimit)
 	c := wire.Call{Nr: wire.NrExit, Args: wire.Args{uint64(uint32(code))}}
-	if frame, ok := wire.PutCall(spare.request(), &c); ok && writeAll(spare.fd, frame) {
-		n := 0
-		readFrame(spare.fd, spare.answer(), &spare.fds, &n)
+	if frame, ok := wire.PutCall(spare.request(), &c); ok {
+		spare.nfds = 0
+		spare.exchange(frame, answerLimit)
 	}
 }

@@ -16,6 +16,7 @@ const (
 	eNOMEM     = 12
 	e2BIG      = 7
 	eINPROG    = 115
+	eTIMEDOUT  = 110
 	oCLOEXEC   = 0x80000
 	oRDWR      = 2
 	oPATH      = 0x200000

@@ -6,28 +6,26 @@ import (
 	"remotec.dev/runtimestub/wire"
 )
 
-// link is one thread's connection to the server. It lies at the start of its
-// own mapping, before the two areas that frames are built and received in.
+// link is one thread's connection to the server. It lies in a mapping of its
+// own.
 type link struct {
-	fd   int32
-	nfds int // descriptors that came with the last reply
-	fds  [maxHanded]int32
+	fd    int32
+	nfds  int // descriptors that came with the last reply
+	fds   [maxHanded]int32
+	areas uintptr // where frames are built and received
+	ring  uintptr // shared memory in front of areas, or 0
 }
 
 const (
-	linkHeader = 4096
-	linkSize   = linkHeader + 2*wire.MaxFrame
+	linkSize  = 4096
+	areasSize = 2 * wire.MaxFrame
 )
 
 // request and answer are the areas for outgoing and incoming frames. Their
 // pages come into being when they are touched, so that small calls stay small.
-func (l *link) request() []byte {
-	return bytesAt(uintptr(unsafe.Pointer(l))+linkHeader, wire.MaxFrame)
-}
+func (l *link) request() []byte { return bytesAt(l.areas, wire.MaxFrame) }
 
-func (l *link) answer() []byte {
-	return bytesAt(uintptr(unsafe.Pointer(l))+linkHeader+wire.MaxFrame, wire.MaxFrame)
-}
+func (l *link) answer() []byte { return bytesAt(l.areas+wire.MaxFrame, wire.MaxFrame) }
 
 // state of the connection to the server; written once, by attach.
 var (
@@ -36,6 +34,7 @@ var (
 	dialed     target // the server, for those
 	session    uint64
 	sessionPID uint32 // process id that the program knows as its own
+	policy     uint32
 	linkKey    [16]byte
 
 	controlLock uint32 // spin lock: a frame is written as a whole
@@ -60,6 +59,15 @@ func newLink(thread uint32) *link {
 	}
 	l := (*link)(ptr(mem))
 	hello := wire.Link{Session: session, Thread: thread, Key: linkKey[:]}
+	memfd := int32(-1)
+	if policy&wire.PolicyRing != 0 && !controlTCP {
+		memfd = l.makeRing()
+	}
+	if memfd >= 0 {
+		hello.Flags = wire.LinkRing
+	} else if l.areas = mapMemory(areasSize); l.areas == 0 {
+		fatal("no memory for a link to the runtime server")
+	}
 	buf := l.request() // an array would escape to the heap
 	if controlTCP {
 		fd, errno := dialed.connect()
@@ -79,13 +87,20 @@ func newLink(thread uint32) *link {
 		fatal("no descriptor left in the program's process for a link to the runtime server")
 	}
 	frame, _ := wire.PutLink(buf, &hello)
+	fds, n := [2]int32{pair[1], memfd}, 1
+	if memfd >= 0 {
+		n = 2
+	}
 	lockSpin(&controlLock)
-	ok := sendFDs(control, frame, pair[1:])
+	ok := sendFDs(control, frame, fds[:n])
 	unlockSpin(&controlLock)
 	if !ok {
 		lost()
 	}
 	closeFD(pair[1])
+	if memfd >= 0 {
+		closeFD(memfd)
+	}
 	l.fd = pair[0]
 	own(l.fd)
 	return l
@@ -93,7 +108,13 @@ func newLink(thread uint32) *link {
 
 // closeLink ends the link of a thread that is about to exit.
 func closeLink(mem uintptr) {
-	closeOwn((*link)(ptr(mem)).fd)
+	l := (*link)(ptr(mem))
+	closeOwn(l.fd)
+	if l.ring != 0 {
+		l.closeRing()
+	} else {
+		raw(wire.SYS_MUNMAP, l.areas, areasSize, 0, 0, 0, 0)
+	}
 	raw(wire.SYS_MUNMAP, mem, linkSize, 0, 0, 0, 0)
 }
 
@@ -117,17 +138,34 @@ func (l *link) do(c *wire.Call, r *wire.Reply) {
 		*r = wire.Reply{Errno: e2BIG}
 		return
 	}
-	if !writeAll(l.fd, frame) {
-		lost()
-	}
 	l.nfds = 0
-	frame = readFrame(l.fd, l.answer(), &l.fds, &l.nfds)
-	if frame == nil {
+	if frame = l.exchange(frame, 0); frame == nil {
 		lost()
 	}
 	if wire.GetReply(frame, r) != nil {
 		broken("malformed reply")
 	}
+	if l.ring != 0 && r.Handed > 0 {
+		var one [1]byte
+		if n, _ := receive(l.fd, one[:], &l.fds, &l.nfds); n != 1 {
+			lost()
+		}
+	}
+}
+
+// exchange sends a frame and returns the answer; nil when the server is gone
+// or, with a limit in seconds, when it does not answer in that time.
+func (l *link) exchange(frame []byte, limit int64) []byte {
+	if l.ring != 0 {
+		return l.ringExchange(limit)
+	}
+	if limit != 0 {
+		setTimeouts(l.fd, limit)
+	}
+	if !writeAll(l.fd, frame) {
+		return nil
+	}
+	return readFrame(l.fd, l.answer(), &l.fds, &l.nfds)
 }
 
 // takeFD returns the i'th descriptor that came with the last reply, or -1.

@@ -101,6 +101,12 @@ func load(p *uint32) uint32
 //go:noescape
 func xchg(p *uint32, new uint32) uint32
 
+//go:linkname pause runtime.remotePause
+func pause()
+
+//go:linkname nanotime runtime.remoteNanotime
+func nanotime() int64
+
 //go:linkname yield runtime.remoteYield
 func yield()
 

@@ -115,7 +115,10 @@ func serverConfig() server.Config {
 	delay, _ := parseChaos(os.Getenv("REMOTEC_CHAOS"))
 	return server.Config{
 		Name:   "remotec " + version(),
-		Policy: server.Policy{Hand: envOr("REMOTEC_HAND", "true") != "false"},
+		Policy: server.Policy{
+			Hand: envOr("REMOTEC_HAND", "true") != "false",
+			Ring: envOr("REMOTEC_RING", "true") != "false",
+		},
 		Delay:  delay,
 	}
 }

@@ -61,7 +61,7 @@ var Pulled = []string{
 	"remoteRaw", "remoteBlocking", "remoteSystemstack", "remoteLink", "remoteInstall", "remoteStart", "remoteEdit", "remoteCgo", "remoteGlobals",
 	"remoteSetSession",
 	"remoteVersion", "remoteCPU", "remoteDie", "remoteRaise", "remoteReady", "remoteTotals",
-	"remoteEachSite", "remoteEachG", "remoteSymbol", "remoteCas", "remoteLoad", "remoteXchg", "remoteYield",
+	"remoteEachSite", "remoteEachG", "remoteSymbol", "remoteCas", "remoteLoad", "remoteXchg", "remoteYield", "remotePause", "remoteNanotime",
 }
 
 // Pushed lists the functions of package runtime whose bodies are in the stub.

@@ -286,7 +286,7 @@ func (o *object) bytes(i int) ([]byte, error) {
 
 func (o *object) text(i int) (string, error) {
 	s, err := o.alias(i)
-	return string([]byte(s)), err
+	return string([]byte(s)), err // a copy
 }
 
 // alias returns a Text that lies in the frame.

@@ -27,6 +27,7 @@ const (
 type link struct {
 	s      *Session
 	conn   *fds.Conn
+	ring   *ring // nil: frames go over conn; guarded by Session.mu once the link thread ends
 	thread uint32
 	calls  atomic.Uint64
 }
@@ -34,12 +35,24 @@ type link struct {
 // AddLink takes conn as the link that frame f describes; conn is the
 // session's from then on. pending is what was read beyond the frame.
 func (s *Session) AddLink(conn *fds.Conn, f *wire.Link, pending []byte) error {
-	err := s.checkLink(f)
+	return s.addLink(conn, f, pending, -1)
+}
+
+// addLink is AddLink with the memfd of the link's ring, which it closes; -1
+// for a link without.
+func (s *Session) addLink(conn *fds.Conn, f *wire.Link, pending []byte, memfd int) error {
+	l := &link{s: s, conn: conn, thread: f.Thread}
+	err := s.checkLink(f, memfd)
+	if memfd >= 0 {
+		if err == nil {
+			l.ring, err = openRing(memfd)
+		}
+		syscall.Close(memfd)
+	}
 	if err != nil {
 		conn.Close()
 		return err
 	}
-	l := &link{s: s, conn: conn, thread: f.Thread}
 	s.mu.Lock()
 	switch {
 	case s.closed:
@@ -53,6 +66,9 @@ func (s *Session) AddLink(conn *fds.Conn, f *wire.Link, pending []byte) error {
 	s.mu.Unlock()
 	if err != nil {
 		conn.Close()
+		if l.ring != nil {
+			l.ring.unmap()
+		}
 		return err
 	}
 	in := make([]byte, max(firstBuffer, len(pending)))
@@ -63,14 +79,14 @@ func (s *Session) AddLink(conn *fds.Conn, f *wire.Link, pending []byte) error {
 
 // checkLink tells whether the sender of f belongs to the session. The key is
 // compared in constant time: it is all that a TCP link proves itself by.
-func (s *Session) checkLink(f *wire.Link) error {
+func (s *Session) checkLink(f *wire.Link, memfd int) error {
 	if f.Session != s.cfg.ID {
 		return fmt.Errorf("link for session %d, this is %d", f.Session, s.cfg.ID)
 	}
 	if subtle.ConstantTimeCompare(f.Key, s.key) != 1 {
 		return errors.New("link with a wrong key")
 	}
-	if f.Flags != 0 {
+	if f.Flags != 0 && (f.Flags != wire.LinkRing || !s.cfg.Ring || memfd < 0) {
 		return fmt.Errorf("link with flags %#x, which the policy does not allow", f.Flags)
 	}
 	return nil
@@ -91,6 +107,9 @@ func (l *link) serve(in []byte, n int) {
 	s.mu.Lock()
 	delete(s.links, l)
 	s.calls.Add(l.calls.Load())
+	if l.ring != nil {
+		l.ring.unmap()
+	}
 	s.mu.Unlock()
 	l.conn.Close()
 	s.idle.Done()
@@ -110,7 +129,14 @@ func (l *link) loop(in []byte, n int) error {
 	out := make([]byte, firstBuffer)
 	var call wire.Call
 	for {
-		size, got, err := l.read(&in, n)
+		var size, got int
+		var err error
+		if l.ring != nil {
+			size, err = l.ring.next(&in)
+			got = size
+		} else {
+			size, got, err = l.read(&in, n)
+		}
 		if err != nil {
 			return err
 		}
@@ -125,13 +151,27 @@ func (l *link) loop(in []byte, n int) error {
 		}
 		l.calls.Add(1)
 		reply, hand := thread.Call(&call, out)
-		if _, err := l.conn.Send(reply, hand); err != nil {
+		if err := l.answer(reply, hand); err != nil {
 			return err
 		}
 		// A client sends its next call after the reply, so this is empty
 		// unless it tries something.
 		n = copy(in, in[size:got])
 	}
+}
+
+// answer sends a reply, and with it the descriptors of hand.
+func (l *link) answer(reply []byte, hand []int) error {
+	if l.ring == nil {
+		_, err := l.conn.Send(reply, hand)
+		return err
+	}
+	if len(hand) > 0 {
+		if _, err := l.conn.Send([]byte{0}, hand); err != nil {
+			return err
+		}
+	}
+	return l.ring.reply(reply)
 }
 
 // read makes *buf hold at least one frame, of which n bytes are there. It

@@ -219,7 +219,13 @@ func (s *Session) message(frame []byte) error {
 		if hand == nil {
 			return errors.New("link frame without a socket")
 		}
-		return s.AddLink(s.cfg.Space.Conn(hand[0]), l, nil)
+		memfd := -1
+		if l.Flags&wire.LinkRing != 0 {
+			if more := s.frames.Take(1); more != nil {
+				memfd = more[0]
+			}
+		}
+		return s.addLink(s.cfg.Space.Conn(hand[0]), l, nil, memfd)
 	case wire.TagGoroutines:
 		g, err := wire.GetGoroutines(frame)
 		if err != nil {
@@ -274,6 +280,9 @@ func (s *Session) Close() {
 	s.closed = true
 	for l := range s.links {
 		l.conn.Shutdown()
+		if l.ring != nil {
+			l.ring.close()
+		}
 	}
 	s.mu.Unlock()
 	s.control.Shutdown()
