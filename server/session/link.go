@@ -47,7 +47,7 @@ func (s *Session) addLink(conn *fds.Conn, f *wire.Link, pending []byte, memfd in
 		if err == nil {
 			l.ring, err = openRing(memfd)
 		}
-		syscall.Close(memfd)
+		s.cfg.Space.Close(memfd)
 	}
 	if err != nil {
 		conn.Close()
