@@ -38,7 +38,7 @@ func onSyscall(c *sysCall) {
 			forward(c, &s, &a)
 		}
 	case wire.Forward:
-		if toSelf(c) {
+		if toSelf(c) || ownLimit(c) {
 			return
 		}
 		forward(c, &s, &a)
@@ -70,6 +70,27 @@ func toSelf(c *sysCall) bool {
 	}
 	raise(uint32(sig))
 	return true
+}
+
+// ownLimit carries out the calls about limits on memory and CPU time in this
+// process, whose memory and time they are about.
+func ownLimit(c *sysCall) bool {
+	resource, args := c.args[0], c.args
+	if c.nr == wire.SYS_PRLIMIT64 {
+		if uint32(c.args[0]) != sessionPID && c.args[0] != 0 {
+			return false
+		}
+		resource, args[0] = c.args[1], 0
+	} else if c.nr != wire.SYS_GETRLIMIT && c.nr != wire.SYS_SETRLIMIT {
+		return false
+	}
+	const cpu, data, stack, rss, memlock, as = 0, 2, 3, 5, 8, 9 // RLIMIT_CPU ...
+	switch resource {
+	case cpu, data, stack, rss, memlock, as:
+		c.r1, c.r2, c.errno = raw(c.nr, args[0], args[1], args[2], args[3], 0, 0)
+		return true
+	}
+	return false
 }
 
 func (c *sysCall) fail(errno uintptr) { c.r1, c.r2, c.errno = ^uintptr(0), 0, errno }
