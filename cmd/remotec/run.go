@@ -114,12 +114,12 @@ func parseChaos(spec string) (delay time.Duration, err error) {
 func serverConfig() server.Config {
 	delay, _ := parseChaos(os.Getenv("REMOTEC_CHAOS"))
 	return server.Config{
-		Name:   "remotec " + version(),
+		Name: "remotec " + version(),
 		Policy: server.Policy{
 			Hand: envOr("REMOTEC_HAND", "true") != "false",
 			Ring: envOr("REMOTEC_RING", "true") != "false",
 		},
-		Delay:  delay,
+		Delay: delay,
 	}
 }
 
