@@ -80,7 +80,7 @@ func (p *procfs) translate(buf []byte, at int) []byte {
 		}
 		return append(buf[:at], p.executable()...)
 	case "cmdline", "environ", "maps", "smaps", "smaps_rollup", "numa_maps", "map_files", "comm",
-		"auxv", "statm", "mem", "pagemap", "stack", "wchan", "syscall":
+		"auxv", "stat", "statm", "mem", "pagemap", "stack", "wchan", "syscall":
 		if p.program == "" {
 			return buf
 		}
