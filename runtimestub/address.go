@@ -289,3 +289,18 @@ func setTimeouts(fd int32, seconds int64) {
 		raw(wire.SYS_SETSOCKOPT, uintptr(fd), solSocket, opt, uintptr(unsafe.Pointer(&tv)), 16, 0)
 	}
 }
+
+// blockPreemption keeps from this thread the signal with which the scheduler
+// preempts a goroutine that runs for long: it would interrupt each wait, and
+// so start each time limit anew. It returns the mask for restoreSignals.
+func blockPreemption() (old uint64) {
+	const block, urgent = 0, 1 << (23 - 1) // SIG_BLOCK, SIGURG
+	set := uint64(urgent)
+	raw(wire.SYS_RT_SIGPROCMASK, block, uintptr(unsafe.Pointer(&set)), uintptr(unsafe.Pointer(&old)), 8, 0, 0)
+	return old
+}
+
+func restoreSignals(mask uint64) {
+	const set = 2 // SIG_SETMASK
+	raw(wire.SYS_RT_SIGPROCMASK, set, uintptr(unsafe.Pointer(&mask)), 0, 8, 0, 0)
+}

@@ -24,6 +24,7 @@ const (
 //
 //go:linkname attach runtime.remoteAttach
 func attach() {
+	signals := blockPreemption()
 	args, env := start()
 	args, flagAddr := takeFlag(args)
 	env, addr := takeEnv(env, serverEnv)
@@ -32,7 +33,7 @@ func attach() {
 		addr = flagAddr
 	}
 	if addr == "" {
-		joinAncestor(args)
+		joinAncestor(args, signals)
 		fatal("remote binary requires runtime server\n\n",
 			"This program was built with -toolexec=remotec. Start it with\n",
 			"\tremotec run ", args[0], " ...\n",
@@ -94,6 +95,7 @@ func attach() {
 		takeLowNumbers()
 	}
 	setSession(reply.Server, reply.Process, max(reply.Processes, 1))
+	restoreSignals(signals)
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
 }
 
@@ -350,7 +352,7 @@ func buildID(elf string) string {
 // session, directly or through other programs, run in a session of its own
 // under the same server: it executes that server's program in place. It
 // returns when no ancestor is a session process.
-func joinAncestor(args []string) {
+func joinAncestor(args []string, signals uint64) {
 	r, _, _ := raw(wire.SYS_GETPPID, 0, 0, 0, 0, 0, 0)
 	pid := uint64(r)
 	for range 64 {
@@ -367,7 +369,7 @@ func joinAncestor(args []string) {
 			n, _, _ := raw(wire.SYS_READ, uintptr(fd), addrOf(hello), 8, 0, 0, 0)
 			closeFD(fd)
 			if n == 8 && string(hello) == "REMOTECS" {
-				execSession(pid, args)
+				execSession(pid, args, signals)
 			}
 		}
 		pid = parentOf(pid)
@@ -392,8 +394,10 @@ func parentOf(pid uint64) uint64 {
 	return 0
 }
 
-// execSession replaces this process by a session process for its program.
-func execSession(pid uint64, args []string) {
+// execSession replaces this process by a session process for its program,
+// which inherits the mask of signals.
+func execSession(pid uint64, args []string, signals uint64) {
+	restoreSignals(signals)
 	var buf [20]byte
 	path := append([]byte("/proc/"+decimal(&buf, pid)+"/exe"), 0)
 	var argv []uintptr

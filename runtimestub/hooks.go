@@ -84,6 +84,7 @@ func onExit(code int32) {
 	if !cas(&spareLock, 0, 1) {
 		return // this thread, or one that will not come back, holds it
 	}
+	blockPreemption() // for good
 	c := wire.Call{Nr: wire.NrExit, Args: wire.Args{uint64(uint32(code))}}
 	if frame, ok := wire.PutCall(spare.request(), &c); ok {
 		spare.nfds = 0

@@ -52,12 +52,22 @@ func TestScripts(t *testing.T) {
 				e.Setenv(name, value)
 			}
 			e.Setenv("NEWERGO", newerGo)
+			var names []string
+			for _, kv := range e.Vars {
+				name, _, _ := strings.Cut(kv, "=")
+				if name != "GOTRACEBACK" { // programs are to say what users see
+					names = append(names, name)
+				}
+			}
+			e.Values[scriptVariables{}] = names
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "newergo":
 				return haveGo(newerGo), nil
+			case "root":
+				return os.Getuid() == 0, nil
 			case "cc":
 				_, err := exec.LookPath("gcc")
 				return err == nil, nil
@@ -65,8 +75,11 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"buildboth": buildBoth,
+			"compare":   compare,
 			"isremote":  isRemote,
 			"samelines": sameLines,
+			"status":    exitStatusIs,
 		},
 		RequireExplicitExec: true,
 	})
