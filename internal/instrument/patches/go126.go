@@ -23,6 +23,12 @@ var attachPatches = []Patch{
 		Edit: InsertAfter{Anchor: "defaultGOMAXPROCSUpdateEnable()", Code: "remoteAttach()"},
 	},
 	{
+		Name:    "descriptor-table",
+		Reason:  "the stub's descriptors and copies need high numbers, which cost milliseconds once there are threads",
+		Package: "runtime", File: "os_linux.go", Func: "osinit",
+		Edit: InsertAtEntry{Code: "remoteGrow()"},
+	},
+	{
 		Name:    "link",
 		Reason:  "every thread has its own link to the server",
 		Package: "runtime", File: "runtime2.go",
