@@ -218,19 +218,20 @@ func TestHandOver(t *testing.T) {
 		call wire.Call
 		want int
 	}{
-		"regular file": {openCall(file, syscall.O_RDWR|cloexec), 1},
-		"directory":    {openCall(dir, cloexec), 0},
-		"fifo":         {openCall(fifo, syscall.O_RDWR|cloexec), 1},
-		"O_PATH":       {openCall(file, oPath|cloexec), 0},
-		"device":       {openCall("/dev/null", cloexec), 0},
-		"proc":         {openCall("/proc/self/status", cloexec), 0},
-		"tcp":          {wire.Call{Nr: wire.SYS_SOCKET, Args: wire.Args{syscall.AF_INET, syscall.SOCK_STREAM | cloexec}}, 1},
-		"unix":         {wire.Call{Nr: wire.SYS_SOCKET, Args: wire.Args{syscall.AF_UNIX, syscall.SOCK_STREAM | cloexec}}, 1},
-		"netlink":      {wire.Call{Nr: wire.SYS_SOCKET, Args: wire.Args{syscall.AF_NETLINK, syscall.SOCK_RAW | cloexec}}, 0},
-		"pipe":         {wire.Call{Nr: wire.SYS_PIPE2, Args: wire.Args{1: cloexec}}, 2},
-		"epoll":        {wire.Call{Nr: wire.SYS_EPOLL_CREATE1, Args: wire.Args{cloexec}}, 0},
-		"eventfd":      {wire.Call{Nr: wire.SYS_EVENTFD2, Args: wire.Args{1: cloexec}}, 0},
-		"memfd":        {wire.Call{Nr: wire.SYS_MEMFD_CREATE, Args: wire.Args{1: 1}, Blobs: wire.Blobs{0: []byte("m")}}, 0},
+		"regular file":  {openCall(file, syscall.O_RDWR|cloexec), 1},
+		"directory":     {openCall(dir, cloexec), 0},
+		"fifo":          {openCall(fifo, syscall.O_RDWR|cloexec), 1},
+		"O_PATH":        {openCall(file, oPath|cloexec), 0},
+		"device":        {openCall("/dev/null", cloexec), 0},
+		"proc":          {openCall("/proc/self/status", cloexec), 0},
+		"tcp":           {wire.Call{Nr: wire.SYS_SOCKET, Args: wire.Args{syscall.AF_INET, syscall.SOCK_STREAM | cloexec}}, 1},
+		"unix":          {wire.Call{Nr: wire.SYS_SOCKET, Args: wire.Args{syscall.AF_UNIX, syscall.SOCK_STREAM | cloexec}}, 1},
+		"unix datagram": {wire.Call{Nr: wire.SYS_SOCKET, Args: wire.Args{syscall.AF_UNIX, syscall.SOCK_DGRAM | cloexec}}, 0},
+		"netlink":       {wire.Call{Nr: wire.SYS_SOCKET, Args: wire.Args{syscall.AF_NETLINK, syscall.SOCK_RAW | cloexec}}, 0},
+		"pipe":          {wire.Call{Nr: wire.SYS_PIPE2, Args: wire.Args{1: cloexec}}, 2},
+		"epoll":         {wire.Call{Nr: wire.SYS_EPOLL_CREATE1, Args: wire.Args{cloexec}}, 0},
+		"eventfd":       {wire.Call{Nr: wire.SYS_EVENTFD2, Args: wire.Args{1: cloexec}}, 0},
+		"memfd":         {wire.Call{Nr: wire.SYS_MEMFD_CREATE, Args: wire.Args{1: 1}, Blobs: wire.Blobs{0: []byte("m")}}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, permit := range []bool{true, false} {

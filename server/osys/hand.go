@@ -9,7 +9,9 @@ import (
 // offer adds descriptor fd, which call c made or names, to those that travel
 // with the reply when policy and kind permit. Only kinds whose data calls mean
 // the same in another process qualify: regular files, pipes, and sockets of
-// the internet and Unix families.
+// the internet and Unix families. Unix datagrams carry the number of the
+// process that sends them, and receivers (service managers, loggers) have
+// nothing else to know it by.
 func (t *thread) offer(c *wire.Call, fd int) {
 	if !t.os.cfg.Hand || t.handed == len(t.hand) || !t.eligible(c, fd) {
 		return
@@ -23,7 +25,7 @@ func (t *thread) eligible(c *wire.Call, fd int) bool {
 	case syscall.SYS_PIPE, syscall.SYS_PIPE2:
 		return true
 	case syscall.SYS_SOCKET, syscall.SYS_SOCKETPAIR:
-		return handedFamily(int(int32(c.Args[0])))
+		return handedSocket(int(int32(c.Args[0])), int(c.Args[1])&0xf)
 	case syscall.SYS_OPEN:
 		if !openedForData(c.Blobs[0], c.Args[1]) {
 			return false
@@ -46,7 +48,11 @@ func (t *thread) eligible(c *wire.Call, fd int) bool {
 		return c.Nr == syscall.SYS_OPEN || c.Nr == syscall.SYS_OPENAT || !isPath(fd)
 	case syscall.S_IFSOCK:
 		family, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, soDomain)
-		return err == nil && handedFamily(family)
+		if err != nil {
+			return false
+		}
+		typ, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_TYPE)
+		return err == nil && handedSocket(family, typ)
 	}
 	return false
 }
@@ -57,8 +63,9 @@ const (
 	oPath      = 0x200000
 )
 
-func handedFamily(family int) bool {
-	return family == syscall.AF_INET || family == syscall.AF_INET6 || family == syscall.AF_UNIX
+func handedSocket(family, typ int) bool {
+	return family == syscall.AF_INET || family == syscall.AF_INET6 ||
+		family == syscall.AF_UNIX && typ != syscall.SOCK_DGRAM
 }
 
 // openedForData spares the fstat of files that are not worth a hand-over:
