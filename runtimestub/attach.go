@@ -261,29 +261,29 @@ func openOrNull(fd int32) int32 {
 // settleStd takes the standard streams that may be used directly out of the
 // way, and closes this process's own: only the session process is to hold
 // them, so that their ends are seen when the program closes them. Standard
-// error stays for the stub's last words.
+// error stays for the stub's last words, and in a program with C code all
+// stay for what that prints.
 func settleStd(direct uint32) {
-	null := int32(-1)
-	if path := []byte("/dev/null\x00"); true {
-		if r, _, errno := raw(wire.SYS_OPENAT, fdCwd, addrOf(path), oRDWR|oCLOEXEC, 0, 0, 0); errno == 0 {
-			null = int32(r)
-		}
-	}
 	for fd := uint64(0); fd < 3; fd++ {
 		if direct&(1<<fd) != 0 {
-			// Not far above: the kernel makes a threaded process wait for
-			// milliseconds when its descriptor table grows beyond 64.
 			const dupCloexec, above = 1030, 10 // F_DUPFD_CLOEXEC
 			if r, _, errno := raw(wire.SYS_FCNTL, uintptr(fd), dupCloexec, above, 0, 0, 0); errno == 0 {
 				setHanded(fd, int32(r))
 			}
 		}
-		if fd < 2 && null >= 0 {
-			raw(wire.SYS_DUP3, uintptr(null), uintptr(fd), 0, 0, 0, 0)
-		}
 	}
+	if cgo() {
+		return
+	}
+	path := []byte("/dev/null\x00")
+	null, _, errno := raw(wire.SYS_OPENAT, fdCwd, addrOf(path), oRDWR|oCLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return
+	}
+	raw(wire.SYS_DUP3, null, 0, 0, 0, 0, 0)
+	raw(wire.SYS_DUP3, null, 1, 0, 0, 0, 0)
 	if null > 2 {
-		closeFD(null)
+		closeFD(int32(null))
 	}
 }
 
