@@ -354,8 +354,12 @@ func unknown(c *sysCall) {
 		}
 	}
 	var buf [20]byte
+	name := wire.Name(uint32(c.nr))
+	if name == "" {
+		name = "unknown"
+	}
 	say("remotec: system call ")
-	say(wire.Name(uint32(c.nr)))
+	say(name)
 	say(" (number ")
 	say(decimal(&buf, uint64(c.nr)))
 	say(") is not carried to the runtime server: it fails with ENOSYS; see docs/compatibility.md\n")

@@ -308,15 +308,23 @@ func (o *object) texts(i int) ([]string, error) {
 	}
 	holder := object{b: o.b, ptrs: at, ptrCount: n}
 	var out []string
+	total := 0
 	for k := range n {
 		s, err := holder.text(k)
 		if err != nil {
 			return nil, err
 		}
+		if total += len(s); total > len(o.b) {
+			return nil, errOverlap
+		}
 		out = append(out, s)
 	}
 	return out, nil
 }
+
+// errOverlap refuses a list whose texts are the same bytes many times over:
+// copies of them could take thousands of times the memory of the frame.
+const errOverlap = Error("texts overlap")
 
 // structs calls f for each element of a list of structs.
 func (o *object) structs(i int, f func(*object) error) error {

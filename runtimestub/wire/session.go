@@ -335,23 +335,34 @@ func GetGoroutines(frame []byte) (*Goroutines, error) {
 	if err != nil {
 		return nil, err
 	}
+	total := 0
 	err = o.structs(1, func(e *object) (err error) {
 		s := Site{PC: e.u64(0), Created: e.u64(8), Ended: e.u64(16), Live: e.u64(24), Line: e.u32(32)}
 		if s.Func, err = e.text(0); err != nil {
 			return err
 		}
-		s.File, err = e.text(1)
+		if s.File, err = e.text(1); err != nil {
+			return err
+		}
+		if total += len(s.Func) + len(s.File); total > len(frame) {
+			return errOverlap
+		}
 		g.Sites = append(g.Sites, s)
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	err = o.structs(2, func(e *object) (err error) {
 		r := Goroutine{ID: e.u64(0), PC: e.u64(8), Status: e.u32(16)}
-		r.Wait, err = e.text(0)
+		if r.Wait, err = e.text(0); err != nil {
+			return err
+		}
+		if total += len(r.Wait); total > len(frame) {
+			return errOverlap
+		}
 		g.List = append(g.List, r)
-		return err
+		return nil
 	})
 	return g, err
 }
