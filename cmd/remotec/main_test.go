@@ -44,6 +44,9 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i, version := range xsys {
+		env[fmt.Sprint("XSYS", i)] = version
+	}
 	env["ROOT"] = root // for scripts whose programs import a package of this module
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testscripts"),
@@ -67,6 +70,8 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
+			case "xsys":
+				return haveModules(xsys), nil
 			case "newergo":
 				return rootOf(newerGo) != "", nil
 			case "root":
@@ -86,6 +91,22 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// xsys are versions of golang.org/x/sys that programs may depend on: package
+// unix has assembly of its own for some system calls.
+var xsys = []string{"v0.1.0", "v0.20.0", "v0.49.0"}
+
+// haveModules reports whether the versions of golang.org/x/sys are in the
+// module cache, after a try to get them.
+func haveModules(versions []string) bool {
+	args := []string{"mod", "download"}
+	for _, version := range versions {
+		args = append(args, "golang.org/x/sys@"+version)
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = os.TempDir() // outside this module
+	return cmd.Run() == nil
 }
 
 // rootOf returns the GOROOT of a toolchain, or "" where it cannot be used

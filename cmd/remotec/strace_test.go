@@ -32,6 +32,7 @@ var own = map[string]struct {
 	"exit_group":        {``, "the end"},
 	"futex":             {``, "the scheduler, and waiting for a ring"},
 	"nanosleep":         {``, "the scheduler"},
+	"restart_syscall":   {``, "the kernel's, after a signal"},
 	"sched_yield":       {``, "the scheduler, spin locks"},
 	"sched_getaffinity": {``, "the number of CPUs"},
 	"getcpu":            {``, "whether to spin for a ring"},
