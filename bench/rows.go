@@ -93,7 +93,7 @@ var allRows = []row{
 	against("CPU: SHA-256", "cpu/sha256", cpu),
 	against("allocation: binary trees", "alloc/trees", alloc),
 	against("allocation: small objects", "alloc/small", alloc),
-	against("allocation: 64 KiB slices", "alloc/big", alloc),
+	against("allocation: 4 KiB slices", "alloc/big", alloc),
 	against("channel, unbuffered", "chan/unbuffered", sched),
 	against("channel, buffered", "chan/buffered", sched),
 	against("select", "select", sched),

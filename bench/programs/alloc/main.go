@@ -18,11 +18,12 @@ func main() {
 		}
 	})
 
-	const slices = 2_000
-	big := make([][]byte, 32)
+	// Larger ones measure how the machine gives pages and takes them back.
+	const slices = 20_000
+	big := make([][]byte, 128)
 	measure.Time("alloc/big", slices, func() {
 		for i := range slices {
-			big[i%len(big)] = make([]byte, 64<<10+i%4096)
+			big[i%len(big)] = make([]byte, 4<<10+i%256)
 		}
 	})
 	measure.Sink = [2]any{kept, big}
