@@ -26,7 +26,10 @@ var modes = []struct {
 	{"plain", "plain", nil},
 	{"handing descriptors over", "remote", []string{"remotec", "run", "-hand=true"}},
 	{"handing nothing over", "remote", []string{"remotec", "run", "-hand=false"}},
+	{underServer, "remote", nil},
 }
+
+const underServer = "under remotec serve"
 
 // buildBoth is the script command "buildboth DIR...": the program in DIR,
 // plain as plain/DIR and as a remote binary as remote/DIR. Nothing may be
@@ -47,16 +50,19 @@ func buildBoth(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // compare is the script command "compare [-status N] [-in FILE] [-stdout]
-// PROGRAM [ARG...]": the program that buildboth built does the same in all
+// [-alone] PROGRAM [ARG...]": the program that buildboth built does the same in all
 // modes, each time in an empty directory of the same name: standard output,
 // standard error (addresses apart; not with -stdout) and exit status, which
-// must be N, default 0.
+// must be N, default 0. With -alone it is not run under a server with others.
 func compare(ts *testscript.TestScript, neg bool, args []string) {
-	status, input, onlyOut := 0, []byte(nil), false
+	status, input, onlyOut, alone := 0, []byte(nil), false, false
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
 		switch {
 		case args[0] == "-stdout":
 			onlyOut, args = true, args[1:]
+			continue
+		case args[0] == "-alone":
+			alone, args = true, args[1:]
 			continue
 		case len(args) > 1 && args[0] == "-status":
 			n, err := strconv.Atoi(args[1])
@@ -70,16 +76,23 @@ func compare(ts *testscript.TestScript, neg bool, args []string) {
 		args = args[2:]
 	}
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: compare [-status N] [-in FILE] [-stdout] PROGRAM [ARG...]")
+		ts.Fatalf("usage: compare [-status N] [-in FILE] [-stdout] [-alone] PROGRAM [ARG...]")
 	}
 	var want result
 	for _, mode := range modes {
+		if alone && mode.name == underServer {
+			continue
+		}
 		work := ts.Getenv("WORK")
 		dir := filepath.Join(work, "run")
 		ts.Check(os.RemoveAll(dir))
 		ts.Check(os.Mkdir(dir, 0o777))
 		words := append(append(append([]string(nil), mode.run...), filepath.Join(work, mode.tree, args[0])), args[1:]...)
-		got, err := runProgram(ts, dir, input, words)
+		env := append(environment(ts), "PWD="+dir)
+		if mode.name == underServer {
+			env = append(env, "GORUNTIMESERVER="+serverOf(ts))
+		}
+		got, err := runProgram(ts, dir, input, env, words)
 		ts.Check(err)
 		show := fmt.Sprintf("%s (%s)\n[status] %d\n[stdout]\n%s[stderr]\n%s",
 			strings.Join(args, " "), mode.name, got.status, got.stdout, got.stderr)
@@ -89,7 +102,7 @@ func compare(ts *testscript.TestScript, neg bool, args []string) {
 		if got.status != status {
 			ts.Fatalf("status is not %d: %s", status, show)
 		}
-		if mode.run == nil {
+		if mode.tree == "plain" {
 			want = got
 			continue
 		}
@@ -132,14 +145,13 @@ var addresses = regexp.MustCompile(`\+?0x[0-9a-f]+|goroutine \d+`)
 // that is busy with something else.
 const patience = time.Minute
 
-func runProgram(ts *testscript.TestScript, dir string, input []byte, words []string) (r result, err error) {
-	env := environment(ts)
+func runProgram(ts *testscript.TestScript, dir string, input []byte, env, words []string) (r result, err error) {
 	cmd := exec.Command(lookPath(ts, words[0]), words[1:]...)
 	cmd.Dir = dir
 	cmd.Stdin = bytes.NewReader(input)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.Env = append(env, "PWD="+dir)
+	cmd.Env = env
 	// What outlives the program holds the pipes: that is an error, not a hang.
 	cmd.WaitDelay = patience
 	if err := cmd.Start(); err != nil {
@@ -163,6 +175,28 @@ func runProgram(ts *testscript.TestScript, dir string, input []byte, words []str
 	r.stdout = stdout.String()
 	r.stderr = addresses.ReplaceAllString(stderr.String(), "?")
 	return r, nil
+}
+
+// serverOf returns the address of the script's server, which is started for
+// the first program that needs it.
+func serverOf(ts *testscript.TestScript) string {
+	sock := filepath.Join(ts.Getenv("WORK"), ".serve")
+	addr := "unix:" + sock
+	if _, err := os.Stat(sock); err == nil {
+		return addr
+	}
+	cmd := exec.Command(lookPath(ts, "remotec"), "serve", "-listen", addr)
+	cmd.Env = environment(ts)
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+	})
+	_, err = fmt.Fscanf(out, "listening on %s\n", &addr)
+	ts.Check(err)
+	return addr
 }
 
 // environment is the script's, which testscript keeps to itself: the current

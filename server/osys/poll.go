@@ -100,7 +100,7 @@ func (p *poller) loop(os *passthrough, epoll int) {
 				return
 			}
 			if err := os.cfg.Events(&wire.Event{Kind: wire.EventReady, N: ev.Events, A: cookie}); err != nil {
-				os.cfg.Log.Warn("readiness was not sent to the program", "err", err)
+				os.cfg.Log.Info("readiness was not sent to the program", "err", err)
 				return
 			}
 		}

@@ -96,7 +96,9 @@ func (s *signals) send() {
 		for ; pending != 0; pending &= pending - 1 {
 			n := bits.TrailingZeros64(pending) + 1
 			if err := s.os.cfg.Events(&wire.Event{Kind: wire.EventSignal, N: uint32(n)}); err != nil {
-				s.os.cfg.Log.Warn("a signal was not sent to the program", "signal", n, "err", err)
+				// Most likely the program has just ended; whoever reads from
+				// it tells if not.
+				s.os.cfg.Log.Info("a signal was not sent to the program", "signal", n, "err", err)
 			}
 		}
 	}
