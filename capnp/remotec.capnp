@@ -33,6 +33,7 @@ struct Attach {
   umask @2 :UInt32;
   flags @3 :UInt32;        # 1: descriptors 0, 1, 2 and the working directory travel along (SCM_RIGHTS)
                            # 2: started by the server it attaches to
+                           # 4: offers to carry its standard streams; 8: 1 and 2 are the same file
   cpuFeatures @4 :UInt64;  # bits in the order that docs/api.md gives
   goVersion @5 :Text;      # runtime.Version()
   buildId @6 :Text;        # Go build ID of the executable
@@ -47,6 +48,7 @@ struct Attached {
   process @1 :UInt32;      # number of the process in the session, from 0
   processes @2 :UInt32;
   policy @3 :UInt32;       # 1: descriptors may be handed over; 2: links may use shared memory
+                           # 4: the standard streams are to be opened
   std @4 :UInt32;          # bit i: descriptor i of the process is the session's own and may be used directly
   lease @5 :UInt64;        # goroutines that may be created before asking for more
   hooks @6 :UInt64;        # runtime entry points to count; bit numbers as in internal/linkname
@@ -64,6 +66,7 @@ struct Link {
   session @0 :UInt64;
   thread @1 :UInt32;       # number of the thread in the process; calls of one thread run on one thread at the server
   flags @2 :UInt32;        # 1: a memfd with the link's ring travels along
+                           # 2: no link but the standard stream that thread is the descriptor of
   key @3 :Data;
 }
 

@@ -274,9 +274,13 @@ func (t *target) connect() (fd int32, errno uintptr) {
 	}
 	setTimeouts(fd, 0)
 	if t.tcp {
-		const protoTCP, noDelay = 6, 1
-		one := uint32(1)
-		raw(wire.SYS_SETSOCKOPT, uintptr(fd), protoTCP, noDelay, uintptr(unsafe.Pointer(&one)), 4, 0)
+		// The other host, or the way to it, may vanish without a word: the
+		// kernel asks after 15 seconds of silence, and gives up after a minute.
+		const protoTCP, noDelay, keepIdle, keepInterval, keepCount, keepAlive = 6, 1, 4, 5, 6, 9
+		for _, opt := range [...][3]uint32{{protoTCP, noDelay, 1}, {solSocket, keepAlive, 1},
+			{protoTCP, keepIdle, 15}, {protoTCP, keepInterval, 15}, {protoTCP, keepCount, 3}} {
+			raw(wire.SYS_SETSOCKOPT, uintptr(fd), uintptr(opt[0]), uintptr(opt[1]), uintptr(unsafe.Pointer(&opt[2])), 4, 0)
+		}
 	}
 	return fd, 0
 }

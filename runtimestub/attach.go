@@ -78,6 +78,11 @@ func attach() {
 				msg.Flags = wire.AttachFDs
 				fds = []int32{openOrNull(0), openOrNull(1), openOrNull(2), int32(cwd)}
 			}
+		} else {
+			msg.Flags = wire.AttachStdio
+			if sameFile() {
+				msg.Flags |= wire.AttachJoined
+			}
 		}
 	}
 	reply := shakeHands(addr, &msg, fds)
@@ -88,6 +93,13 @@ func attach() {
 	if len(reply.Key) == len(linkKey) {
 		copy(linkKey[:], reply.Key)
 	}
+	if controlTCP && policy&wire.PolicyStdio != 0 {
+		n := int32(3)
+		if msg.Flags&wire.AttachJoined != 0 {
+			n = 2
+		}
+		openStreams(n, make([]byte, 256))
+	}
 	settleStd(reply.Std)
 	own(control)
 	systemstack(func() { spare = newLink(0) })
@@ -97,6 +109,7 @@ func attach() {
 	setSession(reply.Server, reply.Process, max(reply.Processes, 1))
 	restoreSignals(signals)
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
+	startStdio(streamsOn)
 }
 
 // raiseLimit lets this process have as many descriptors as it may: copies of

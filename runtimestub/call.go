@@ -22,6 +22,9 @@ func onSyscall(c *sysCall) {
 		allThreads(c)
 		return
 	}
+	if load(&stdinIdle) != 0 && readsStdin(c) {
+		wantStdin()
+	}
 	var a wire.Args
 	for i, v := range c.args {
 		a[i] = uint64(v)

@@ -14,6 +14,10 @@ var ending uint32 // 1 once one thread writes a message or the program exits
 // fatal ends the process. The parts are not joined: it may run without a P.
 func fatal(parts ...string) {
 	if cas(&ending, 0, 1) {
+		if load(&outputs) != 0 { // first what the program said
+			endSession()
+			drain(2*second, 5*second)
+		}
 		say("panic: ")
 		for _, p := range parts {
 			say(p)
@@ -22,7 +26,7 @@ func fatal(parts ...string) {
 		die(2)
 	}
 	for { // another thread is at it
-		yield()
+		raw(wire.SYS_PAUSE, 0, 0, 0, 0, 0, 0)
 	}
 }
 
@@ -35,6 +39,7 @@ func say(s string) {
 // left there.
 func lost() {
 	if load(&execing) != 0 {
+		drain(noLimit, noLimit) // the standard streams are another program's now
 		die(0)
 	}
 	dieWithParent()

@@ -17,6 +17,7 @@ func hooks() *hookTable {
 		signal:    func(op, sig uint32) { pseudo(wire.NrSignal, uint64(op), uint64(sig)) },
 		lease:     func(want uint64) uint64 { return pseudo(wire.NrLease, want, 0).R1 },
 		exit:      onExit,
+		die:       onDie,
 		mexit:     closeLink,
 		spawn:     onSpawn,
 	}
@@ -37,11 +38,13 @@ func onWrite(fd uintptr, p unsafe.Pointer, n int32) int32 {
 		}
 		return int32(r)
 	}
+	if load(&ending) != 0 { // the server was told
+		return ownWrite(fd, p, n)
+	}
 	const patience = 1 << 16
 	for i := 0; !cas(&spareLock, 0, 1); i++ {
 		if i == patience {
-			r, _, _ := raw(wire.SYS_WRITE, fd, uintptr(p), uintptr(n), 0, 0, 0)
-			return int32(r)
+			return ownWrite(fd, p, n)
 		}
 		yield()
 	}
@@ -56,9 +59,17 @@ func onWrite(fd uintptr, p unsafe.Pointer, n int32) int32 {
 	return n
 }
 
+func ownWrite(fd uintptr, p unsafe.Pointer, n int32) int32 {
+	r, _, _ := raw(wire.SYS_WRITE, fd, uintptr(p), uintptr(n), 0, 0, 0)
+	return int32(r)
+}
+
 func onPollOpen(fd uintptr, cookie uint64) (local, errno uintptr, done bool) {
 	if l, ok := handed(uint64(fd)); ok {
 		return uintptr(l), 0, false
+	}
+	if fd == 0 {
+		wantStdin()
 	}
 	r := pseudo(wire.NrPollOpen, uint64(fd), cookie)
 	if r.Errno == eBADF && adoptFromC(uint64(fd)) {
@@ -75,12 +86,20 @@ func onPollClose(fd uintptr) (local uintptr, done bool) {
 	return 0, true
 }
 
-// onExit tells the server that the program ends by itself. From here on the
-// end of the connection is no loss; see fatal.
+// onExit tells the server that the program ends by itself, and waits for what
+// it still has to say. From here on the end of the connection is no loss; see
+// fatal.
 func onExit(code int32) {
-	if !cas(&ending, 0, 1) {
-		return
+	if cas(&ending, 0, 1) {
+		announceExit(code)
+		if load(&outputs) != 0 {
+			endSession()
+		}
 	}
+	drain(5*second, noLimit)
+}
+
+func announceExit(code int32) {
 	if !cas(&spareLock, 0, 1) {
 		return // this thread, or one that will not come back, holds it
 	}

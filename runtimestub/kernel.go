@@ -10,6 +10,8 @@ import (
 
 const (
 	eINTR      = 4
+	eIO        = 5
+	ePIPE      = 32
 	eAGAIN     = 11
 	ePERM      = 1
 	eBADF      = 9

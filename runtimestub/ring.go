@@ -95,6 +95,11 @@ func futexWake(p *uint32) {
 	raw(wire.SYS_FUTEX, uintptr(unsafe.Pointer(p)), futexOpWake, 1, 0, 0, 0)
 }
 
+func futexWakeAll(p *uint32) {
+	const all = 1<<31 - 1
+	raw(wire.SYS_FUTEX, uintptr(unsafe.Pointer(p)), futexOpWake, all, 0, 0, 0)
+}
+
 func futexWait(p *uint32, value uint32, limit int64) (errno uintptr) {
 	var timeout uintptr
 	ts := [2]int64{limit, 0}

@@ -22,6 +22,7 @@ type hookTable struct {
 	signal    func(op, sig uint32)
 	lease     func(want uint64) uint64
 	exit      func(code int32)
+	die       func()
 	mexit     func(link uintptr)
 	spawn     func(req unsafe.Pointer) (pid, pidfd int, errno uintptr)
 }
@@ -43,6 +44,9 @@ func linkSlot() (slot *uintptr, id int64)
 
 //go:linkname install runtime.remoteInstall
 func install(t *hookTable, mask uint32, lease int64)
+
+//go:linkname startStdio runtime.remoteStartStdio
+func startStdio(threads int32)
 
 //go:linkname setSession runtime.remoteSetSession
 func setSession(server string, process, processes uint32)

@@ -56,6 +56,9 @@ func onSpawn(p unsafe.Pointer) (pid, pidfd int, errno uintptr) {
 	req := (*spawnRequest)(p)
 	files := make([]byte, 4*len(req.files))
 	for i, fd := range req.files {
+		if fd == 0 {
+			wantStdin()
+		}
 		if fd == ^uintptr(0) {
 			fd = 0xffffffff
 		}

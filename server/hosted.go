@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +34,8 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 		session.Refuse(c, no)
 		return (*session.RefusedError)(no)
 	}
+	h := &hosted{program: a.Path, key: make([]byte, 16)}
+	rand.Read(h.key) // never fails: crypto/rand
 	var std []int
 	local := a.Flags&wire.AttachFDs != 0
 	cwd := -1
@@ -44,6 +48,13 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 		}
 		defer closeAll(hand)
 		std, cwd = hand[:3], hand[3]
+	} else if a.Flags&wire.AttachStdio != 0 {
+		s, err := newStreams(a.Flags&wire.AttachJoined != 0)
+		if err != nil {
+			return full("the server cannot start a session: %v", err)
+		}
+		defer s.started()
+		h.streams, std = s, s.theirs[:]
 	} else {
 		null, err := syscall.Open("/dev/null", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 		if err != nil {
@@ -51,26 +62,34 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 		}
 		defer syscall.Close(null)
 		std = []int{null, 1, 2}
-		m.cfg.log.Info("the program's standard streams stay at the server: it is not on this host, or came by TCP", "program", a.Path)
+		m.cfg.log.Info("the program's standard streams are the server's: it came by TCP and does not carry its own", "program", a.Path)
 	}
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return full("the server cannot start a session: %v", err)
 	}
 	defer syscall.Close(theirs)
-	h := &hosted{channel: &fds.Conn{FD: ours}, program: a.Path}
+	h.channel = &fds.Conn{FD: ours}
 	files := []uintptr{uintptr(std[0]), uintptr(std[1]), uintptr(std[2]), uintptr(theirs), uintptr(c.FD), 2}
 	if cwd >= 0 {
 		files = append(files, uintptr(cwd))
 	}
+	// Nothing is to come before the key: where it comes from must be known.
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if err := m.fork(h, files, local, c); err != nil {
 		h.channel.Close()
+		if h.streams != nil {
+			h.streams.abort()
+		}
 		return full("the server cannot start a session: %v", err)
 	}
 	m.known(c)
 	m.cfg.log.Info("session started", "session", h.pid, "program", a.Path)
 	m.cfg.Events(Event{Kind: SessionStarted, Session: uint64(h.pid), Program: a.Path})
-	return h.send(frame)
+	key, _ := wire.PutLink(make([]byte, 256), &wire.Link{Session: uint64(h.pid), Key: h.key})
+	_, err = h.channel.Write(append(key, frame...))
+	return err
 }
 
 // fork starts the session process of h.
@@ -113,15 +132,16 @@ func closeAll(list []int) {
 }
 
 // serveSession is the whole of a session process that a master started. The
-// channel carries frames: first the program's Attach, then a Link with its
-// connection for each that came to the master, and an Event at the end.
+// channel carries frames: first a Link with the key that links are to present
+// and the program's Attach, then a Link with its connection for each that came
+// to the master, and an Event at the end.
 func serveSession(cfg Config, args []string) error {
 	if len(args) != 4 {
 		return errors.New("a session process is started by remotec serve")
 	}
 	// What is decided by flags of the master this process cannot know.
 	local, from := args[0] == "true", args[1]
-	cfg.Policy = Policy{Hand: args[2] == "true", Ring: args[3] == "true"}
+	cfg.Policy = Policy{Hand: args[2] == "true" && from == "", Ring: args[3] == "true"}
 	if err := becomeSession(); err != nil {
 		return err
 	}
@@ -141,6 +161,14 @@ func serveSession(cfg Config, args []string) error {
 	if err != nil {
 		return fmt.Errorf("channel of the master: %w", err)
 	}
+	terms, err := wire.GetLink(frame)
+	if err != nil {
+		return err
+	}
+	key := bytes.Clone(terms.Key)
+	if frame, err = r.Next(); err != nil {
+		return fmt.Errorf("channel of the master: %w", err)
+	}
 	a, err := wire.GetAttach(frame)
 	if err != nil {
 		return err
@@ -153,6 +181,8 @@ func serveSession(cfg Config, args []string) error {
 	sc := cfg.session(uint64(os.Getpid()))
 	sc.Local = local
 	sc.Remote = from
+	sc.Key = key
+	sc.Stdio = !local && a.Flags&wire.AttachStdio != 0
 	s, err := session.Open(sc, &fds.FrameReader{Conn: client}, a)
 	if err != nil {
 		return err
@@ -196,6 +226,7 @@ func takePlace(a *wire.Attach, local bool, log *slog.Logger) {
 	}
 	if err != nil {
 		log.Info("the program's working directory cannot be entered", "dir", a.Cwd, "err", err)
+		syscall.Chdir("/") // not the server's
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,6 +44,7 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 	m := &master{
 		cfg:       cfg.withDefaults(),
 		sessions:  make(map[int]*hosted),
+		draining:  make(map[*streams]struct{}),
 		strangers: make(map[*fds.Conn]time.Time),
 	}
 	// What the master inherited is not for the sessions.
@@ -74,7 +76,8 @@ type master struct {
 
 	mu        sync.Mutex
 	ending    bool
-	sessions  map[int]*hosted // by process id, which is the session's id
+	sessions  map[int]*hosted       // by process id, which is the session's id
+	draining  map[*streams]struct{} // of sessions that are over
 	strangers map[*fds.Conn]time.Time
 	gone      sync.WaitGroup // sessions
 }
@@ -83,8 +86,10 @@ type master struct {
 type hosted struct {
 	pid     int
 	mu      sync.Mutex // serialises writes on channel
-	channel *fds.Conn  // frames to the session process, see hostedSession
+	channel *fds.Conn  // frames to the session process, see serveSession
 	program string
+	key     []byte   // that its links present
+	streams *streams // nil: the standard streams are not carried
 }
 
 // accept takes the connections of one listening socket, until it is closed.
@@ -100,10 +105,20 @@ func (m *master) accept(s socket) {
 			continue
 		}
 		if !s.unix {
-			syscall.SetsockoptInt(c.FD, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+			setTCP(c.FD)
 		}
 		m.enter(c)
 		go m.greet(c, s.unix)
+	}
+}
+
+// setTCP sets the options of a connection by TCP: no delay, and the end after
+// a minute where the other host, or the way to it, vanished without a word.
+func setTCP(fd int) {
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	for _, opt := range [...][2]int{{syscall.TCP_NODELAY, 1}, {syscall.TCP_KEEPIDLE, 15},
+		{syscall.TCP_KEEPINTVL, 15}, {syscall.TCP_KEEPCNT, 3}} {
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, opt[0], opt[1])
 	}
 }
 
@@ -217,8 +232,8 @@ func (m *master) rpc(c *fds.Conn, unix bool) error {
 	return nil
 }
 
-// link passes a link that is a connection of its own on to its session. The
-// session process checks the key.
+// link passes a link that is a connection of its own on to its session, whose
+// process checks the key. Standard streams end here.
 func (m *master) link(c *fds.Conn, frame []byte) error {
 	l, err := wire.GetLink(frame)
 	if err != nil {
@@ -230,7 +245,13 @@ func (m *master) link(c *fds.Conn, frame []byte) error {
 	if h == nil {
 		return fmt.Errorf("link for session %d, which there is not", l.Session)
 	}
-	return h.send(frame, c.FD)
+	if l.Flags&wire.LinkStdio == 0 {
+		return h.send(frame, c.FD)
+	}
+	if h.streams == nil || subtle.ConstantTimeCompare(l.Key, h.key) != 1 {
+		return fmt.Errorf("standard stream for session %d with a wrong key, or not announced", l.Session)
+	}
+	return h.streams.connect(l.Thread, c)
 }
 
 func (h *hosted) send(frame []byte, hand ...int) error {
@@ -257,12 +278,22 @@ func (m *master) reap(h *hosted) {
 	exit := (&child{pid: h.pid}).wait()
 	m.mu.Lock()
 	delete(m.sessions, h.pid)
+	if h.streams != nil {
+		h.streams.end()
+		m.draining[h.streams] = struct{}{}
+	}
 	m.mu.Unlock()
 	h.mu.Lock()
 	h.channel.Close()
 	h.mu.Unlock()
 	m.cfg.log.Info("session ended", "session", h.pid, "program", h.program, "exit", exit)
 	m.cfg.Events(Event{Kind: SessionEnded, Session: uint64(h.pid), Program: h.program, Exit: exit})
+	if h.streams != nil {
+		h.streams.idle.Wait()
+		m.mu.Lock()
+		delete(m.draining, h.streams)
+		m.mu.Unlock()
+	}
 }
 
 // end ends all sessions: it asks first, and kills those that do not.
@@ -285,8 +316,14 @@ func (m *master) end(why string) {
 	killer := time.AfterFunc(farewell, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		for pid := range m.sessions { // not reaped: still our child's number
+		for pid, h := range m.sessions { // not reaped: still our child's number
 			syscall.Kill(pid, syscall.SIGKILL)
+			if h.streams != nil {
+				h.streams.abort()
+			}
+		}
+		for s := range m.draining {
+			s.abort()
 		}
 	})
 	defer killer.Stop()

@@ -58,11 +58,11 @@ func (e EntryPoint) CountCode() string {
 // Pulled lists the functions of package runtime that the stub pulls in with
 // linkname directives; each is marked for that in the added runtime files.
 var Pulled = []string{
-	"remoteRaw", "remoteBlocking", "remoteSystemstack", "remoteLink", "remoteInstall", "remoteStart", "remoteEdit", "remoteCgo", "remoteGlobals",
+	"remoteRaw", "remoteBlocking", "remoteSystemstack", "remoteLink", "remoteInstall", "remoteStartStdio", "remoteStart", "remoteEdit", "remoteCgo", "remoteGlobals",
 	"remoteSetSession",
 	"remoteVersion", "remoteCPU", "remoteDie", "remoteRaise", "remoteReady", "remoteTotals",
 	"remoteEachSite", "remoteEachG", "remoteSymbol", "remoteCas", "remoteLoad", "remoteXchg", "remoteYield", "remotePause", "remoteNanotime",
 }
 
 // Pushed lists the functions of package runtime whose bodies are in the stub.
-var Pushed = []string{"remoteAttach", "remoteEvents"}
+var Pushed = []string{"remoteAttach", "remoteEvents", "remoteStdio"}

@@ -25,6 +25,11 @@ const (
 	// AttachChild: the process was started by the server it attaches to and
 	// shares its standard streams, directory and umask.
 	AttachChild
+	// AttachStdio: the process will carry its standard streams by connections
+	// of their own, if the server agrees by PolicyStdio.
+	AttachStdio
+	// AttachJoined: descriptors 1 and 2 are the same file, and one stream.
+	AttachJoined
 )
 
 // Attached is the server's answer to Attach.
@@ -47,6 +52,8 @@ const (
 	PolicyHand = 1 << iota
 	// PolicyRing: links may use shared memory.
 	PolicyRing
+	// PolicyStdio: the process must open the streams that it announced.
+	PolicyStdio
 )
 
 // RefuseCode says why an attach was refused.
@@ -72,12 +79,18 @@ type Refused struct {
 type Link struct {
 	Session uint64
 	Thread  uint32 // number of the thread (M) that owns the link
-	Flags   uint32 // LinkRing: a memfd travels with the message
+	Flags   uint32 // LinkRing, LinkStdio
 	Key     []byte
 }
 
-// LinkRing: the link's shared memory travels with the Link message.
-const LinkRing = 1
+// Flags of Link.
+const (
+	// LinkRing: the link's shared memory travels with the Link message.
+	LinkRing = 1 << iota
+	// LinkStdio: no link but a standard stream, whose descriptor Thread is. The
+	// server answers one byte; what follows are the stream's bytes.
+	LinkStdio
+)
 
 // EventKind is what an Event tells.
 type EventKind uint32

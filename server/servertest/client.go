@@ -135,6 +135,29 @@ func (c *Client) Link(thread uint32) (*Link, error) {
 	return newLink(&fds.Conn{FD: pair[0]}), err
 }
 
+// Stream opens standard stream n, and waits for the server's answer. It is
+// for clients over TCP that attached with wire.AttachStdio.
+func (c *Client) Stream(n uint32) (*fds.Conn, error) {
+	frame, _ := wire.PutLink(make([]byte, 256), &wire.Link{
+		Session: c.Attached.Session, Thread: n, Flags: wire.LinkStdio, Key: c.Attached.Key,
+	})
+	conn, err := dial(c.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = conn.Write([]byte(wire.PreambleFramed)); err == nil {
+		_, err = conn.Write(frame)
+	}
+	if err == nil {
+		_, err = conn.Read(make([]byte, 1))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
 func newLink(conn *fds.Conn) *Link {
 	return &Link{Conn: conn, Frames: &fds.FrameReader{Conn: conn, Max: wire.MaxFrame}}
 }

@@ -52,6 +52,10 @@ type Config struct {
 	Hand  bool // opened descriptors may be handed over
 	Ring  bool // links may use shared memory
 	Local bool // descriptors 0, 1, 2 are those of the program process
+	Stdio bool // the program process is to carry its standard streams by connections
+	// Key is what links that come by a connection of their own present; nil:
+	// one is made up.
+	Key []byte
 
 	// Lease grants leave to create goroutines: it is told the session and
 	// how many are asked for, and returns how many may be created.
@@ -97,11 +101,14 @@ type Session struct {
 // already checked, on the control connection that r reads.
 func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s := &Session{
-		cfg: cfg, attach: a, started: time.Now(), key: make([]byte, 16),
+		cfg: cfg, attach: a, started: time.Now(), key: cfg.Key,
 		control: r.Conn, frames: r, out: make([]byte, 4096),
 		links: make(map[*link]struct{}), account: &wire.Goroutines{},
 	}
-	rand.Read(s.key) // never fails: crypto/rand
+	if s.key == nil {
+		s.key = make([]byte, 16)
+		rand.Read(s.key) // never fails: crypto/rand
+	}
 	if s.cfg.Exe == "" {
 		s.cfg.Exe = a.Path
 	}
@@ -128,6 +135,9 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	}
 	if cfg.Ring {
 		answer.Policy |= wire.PolicyRing
+	}
+	if cfg.Stdio {
+		answer.Policy |= wire.PolicyStdio
 	}
 	frame, ok := wire.PutAttached(make([]byte, 4096), &answer)
 	if !ok {

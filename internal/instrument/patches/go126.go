@@ -69,6 +69,24 @@ var outputPatches = []Patch{
 		Package: "runtime", File: "panic.go", Func: "fatalpanic",
 		Edit: ReplaceCall{From: "exit", To: "remoteExit"},
 	},
+	{
+		Name:    "exit-signal",
+		Reason:  "the server learns of an end with a traceback by a signal",
+		Package: "runtime", File: "signal_unix.go", Func: "sighandler",
+		Edit: ReplaceCall{From: "exit", To: "remoteExit"},
+	},
+	{
+		Name:    "die-signal",
+		Reason:  "output that is on its way from the server arrives before the process ends by a signal",
+		Package: "runtime", File: "signal_unix.go", Func: "dieFromSignal",
+		Edit: InsertAtEntry{Code: "remoteDying()"},
+	},
+	{
+		Name:    "crash-threads",
+		Reason:  "the threads that copy the standard streams go on while the others print their stacks",
+		Package: "runtime", File: "signal_unix.go", Func: "sighandler",
+		Edit: ReplaceCall{From: "mcount", To: "remoteSignaled", Count: 2},
+	},
 }
 
 var pollPatches = []Patch{
