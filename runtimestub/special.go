@@ -12,11 +12,14 @@ func special(c *sysCall, s *wire.Shape, a *wire.Args) {
 	switch c.nr {
 	case wire.SYS_CLOSE:
 		setHanded(a[0], -1)
+		releaseStd(uint32(a[0]))
 		forward(c, s, a)
 	case wire.SYS_DUP2, wire.SYS_DUP3:
 		// adopt puts the new number's entry right when the call succeeds.
 		if c.nr == wire.SYS_DUP2 && uint32(a[0]) == uint32(a[1]) {
 			s.Result = wire.Number
+		} else {
+			releaseStd(uint32(a[1]))
 		}
 		forward(c, s, a)
 	case wire.SYS_CLOSE_RANGE:
@@ -36,11 +39,29 @@ func special(c *sysCall, s *wire.Shape, a *wire.Args) {
 	}
 }
 
+var devNull = [...]byte{'/', 'd', 'e', 'v', '/', 'n', 'u', 'l', 'l', 0}
+
+// releaseStd lets go of this process's own standard input or output, kept for
+// C code, when the program closes or replaces the session's: whoever is at the
+// other end waits for that.
+func releaseStd(fd uint32) {
+	if !hasC || fd > 1 {
+		return
+	}
+	null, _, errno := raw(wire.SYS_OPENAT, fdCwd, uintptr(unsafe.Pointer(&devNull)), oRDWR|oCLOEXEC, 0, 0, 0)
+	if errno != 0 {
+		return
+	}
+	raw(wire.SYS_DUP3, null, uintptr(fd), 0, 0, 0, 0)
+	closeFD(int32(null))
+}
+
 func closeRange(c *sysCall, s *wire.Shape, a *wire.Args) {
 	const onlyCloexec = 4 // CLOSE_RANGE_CLOEXEC
 	if a[2]&onlyCloexec == 0 {
 		for fd := a[0]; fd <= a[1] && fd < maxTable; fd++ {
 			setHanded(fd, -1)
+			releaseStd(uint32(fd))
 		}
 	}
 	forward(c, s, a)
