@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,10 +26,22 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"remotec": main, "remotec-session": main})
 }
 
+// defaultSignals gives programs of the scripts the default action of signals
+// that the tests were started with ignored, as by nohup or in the background
+// of a script: exec resets those that are caught.
+func defaultSignals() {
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+}
+
 // TestScripts runs testscripts/*.txtar: the real go command with this tool.
 // The scripts share the user's caches, so that the standard library is
 // compiled once for many runs of the tests.
 func TestScripts(t *testing.T) {
+	defaultSignals()
 	cache, err := cachedir.Dir()
 	if err != nil {
 		t.Fatal(err)
