@@ -48,7 +48,7 @@ struct Attached {
   process @1 :UInt32;      # number of the process in the session, from 0
   processes @2 :UInt32;
   policy @3 :UInt32;       # 1: descriptors may be handed over; 2: links may use shared memory
-                           # 4: the standard streams are to be opened
+                           # 4: the standard streams are to be opened; 8: goroutines are spread
   std @4 :UInt32;          # bit i: descriptor i of the process is the session's own and may be used directly
   lease @5 :UInt64;        # goroutines that may be created before asking for more
   hooks @6 :UInt64;        # runtime entry points to count; bit numbers as in internal/linkname
@@ -67,6 +67,7 @@ struct Link {
   thread @1 :UInt32;       # number of the thread in the process; calls of one thread run on one thread at the server
   flags @2 :UInt32;        # 1: a memfd with the link's ring travels along
                            # 2: no link but the standard stream that thread is the descriptor of
+                           # 4: no link but the memory of the process
   key @3 :Data;
 }
 
@@ -101,9 +102,10 @@ struct Reply {
 }
 
 struct Event {
-  kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session
-  n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status
-  a @2 :UInt64;            # ready: the cookie of pollopen
+  kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session,
+                           # 5 memory is served, 6 message of another process
+  n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status; kind of message
+  a @2 :UInt64;            # ready: the cookie of pollopen; message: its words are a and b
   b @3 :UInt64;
   text @4 :Text;
 }

@@ -29,6 +29,7 @@ func attach() {
 	args, flagAddr := takeFlag(args)
 	env, addr := takeEnv(env, serverEnv)
 	_, token := takeEnv(env, tokenEnv)
+	env, _ = takeEnv(env, processEnv)
 	if flagAddr != "" {
 		addr = flagAddr
 	}
@@ -90,6 +91,10 @@ func attach() {
 		closeFD(fds[3])
 	}
 	session, sessionPID, policy = reply.Session, reply.PID, reply.Policy
+	self, count := processNumber()
+	if uint64(max(reply.Processes, 1)) != uint64(max(count, 1)) || uint64(reply.Process) != uint64(self) {
+		broken("the number of the process is not the one that it was started with")
+	}
 	if len(reply.Key) == len(linkKey) {
 		copy(linkKey[:], reply.Key)
 	}
@@ -110,6 +115,10 @@ func attach() {
 	restoreSignals(signals)
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
 	startStdio(streamsOn)
+	if count > 1 {
+		setSpread(policy&wire.PolicySpread != 0)
+		joinMemory()
+	}
 }
 
 // raiseLimit lets this process have as many descriptors as it may: copies of

@@ -59,6 +59,10 @@ func onEvent(frame []byte) {
 		ready(e.N, e.A)
 	case wire.EventReport:
 		report(e.N != 0)
+	case wire.EventMemory:
+		xchg(&memoryServed, 1)
+	case wire.EventPost:
+		arrive(e.N, e.A, e.B)
 	case wire.EventEnd:
 		if e.N != 0 {
 			raise(e.N)

@@ -20,6 +20,8 @@ func hooks() *hookTable {
 		die:       onDie,
 		mexit:     closeLink,
 		spawn:     onSpawn,
+		post:      onPost,
+		collect:   onCollect,
 	}
 }
 

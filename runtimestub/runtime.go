@@ -25,6 +25,8 @@ type hookTable struct {
 	die       func()
 	mexit     func(link uintptr)
 	spawn     func(req unsafe.Pointer) (pid, pidfd int, errno uintptr)
+	post      func(target, kind uint32, a, b uint64)
+	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
 }
 
 //go:linkname raw runtime.remoteRaw
@@ -59,6 +61,18 @@ func edit(args, env []string)
 
 //go:linkname globals runtime.remoteGlobals
 func globals() (bounds [4]uintptr)
+
+//go:linkname share runtime.remoteShare
+func share() (memfd, uffd int32, what string, errno uintptr)
+
+//go:linkname processNumber runtime.remoteNumber
+func processNumber() (self, count uintptr)
+
+//go:linkname setSpread runtime.remoteSetSpread
+func setSpread(on bool)
+
+//go:linkname arrive runtime.remoteArrive
+func arrive(kind uint32, a, b uint64)
 
 //go:linkname cgo runtime.remoteCgo
 func cgo() bool

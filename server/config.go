@@ -24,6 +24,11 @@ type Config struct {
 
 	Policy Policy
 
+	// Processes is how many processes a program that Run starts gets; 0 stands
+	// for 1. Placement says where its goroutines go.
+	Processes int
+	Placement Placement
+
 	// Lease grants leave to create goroutines: of a session and how many it
 	// asks for it makes how many it may create. Default: all.
 	Lease func(session, asked uint64) uint64
@@ -48,6 +53,15 @@ type Policy struct {
 	Hand bool // opened descriptors are handed over: data calls bypass the server
 	Ring bool // links may use shared memory
 }
+
+// Placement says in which process of a session a new goroutine starts.
+type Placement int
+
+// Placements.
+const (
+	PlaceLocal  Placement = iota // in the process that creates it
+	PlaceSpread                  // in each process in turn
+)
 
 // EventKind is what an Event tells.
 type EventKind int

@@ -5,8 +5,6 @@ import (
 	"os"
 	"runtime"
 
-	"remotec.dev/runtimestub/wire"
-	"remotec.dev/server/control"
 	"remotec.dev/server/fds"
 	"remotec.dev/server/program"
 	"remotec.dev/server/session"
@@ -40,33 +38,16 @@ func Run(cfg Config, p Program) (Exit, error) {
 	if err := becomeSession(); err != nil {
 		return Exit{}, err
 	}
-	ours, theirs, err := socketpair()
-	if err != nil {
-		return Exit{}, err
-	}
-	conn, err := fds.NewConn(&space, ours)
-	if err != nil {
-		return Exit{}, err
-	}
-	// Moved too: while the program process is being made, nothing of ours is
-	// at a low number that CloseOnExec would have to tell from the user's.
-	theirs, err = space.Adopt(theirs)
-	if err != nil {
-		return Exit{}, err
-	}
 	beacon, err := session.Listen(&space, cfg.log)
 	if err != nil {
 		return Exit{}, err
 	}
-	c, err := launch(p.Path, p.Args, environ(p.Env, serverVariable, "fd:3"), theirs)
-	space.Close(theirs)
+	r := &running{cfg: cfg, program: p, id: uint64(os.Getpid()), beacon: beacon, opened: make(chan struct{})}
+	exit, err := r.run()
 	if err != nil {
 		return Exit{}, err
 	}
-	id := uint64(os.Getpid())
-	go host(cfg, id, conn, beacon)
-	exit := <-c.done
-	cfg.Events(Event{Kind: SessionEnded, Session: id, Program: p.Path, Exit: exit})
+	cfg.Events(Event{Kind: SessionEnded, Session: r.id, Program: p.Path, Exit: exit})
 	return exit, nil
 }
 
@@ -77,32 +58,4 @@ func Run(cfg Config, p Program) (Exit, error) {
 func becomeSession() error {
 	runtime.GOMAXPROCS(max(32, runtime.NumCPU()))
 	return fds.CloseCgroup()
-}
-
-// host serves the program at the other end of control until it goes away.
-func host(cfg Config, id uint64, conn *fds.Conn, beacon *session.Beacon) {
-	r := &fds.FrameReader{Conn: conn}
-	a, err := session.Greet(r, &session.Terms{})
-	if err != nil {
-		// The program, which has been told, says so itself; one that never
-		// spoke has ended or was never a remote binary.
-		cfg.Events(Event{Kind: AttachRefused, Session: id, Err: err})
-		conn.Shutdown()
-		return
-	}
-	sc := cfg.session(id)
-	sc.Local = a.Flags&wire.AttachChild != 0
-	s, err := session.Open(sc, r, a)
-	if err != nil {
-		cfg.log.Warn("session not started", "err", err)
-		conn.Shutdown()
-		return
-	}
-	beacon.Serve((&control.Own{Server: cfg.Name, Session: s}).Accept)
-	cfg.Events(Event{Kind: SessionStarted, Session: id, Program: a.Path})
-	if err := s.Run(); err != nil {
-		cfg.log.Warn("session ended", "session", id, "err", err)
-		s.End(err.Error())
-	}
-	s.Close()
 }

@@ -11,6 +11,7 @@ import (
 
 	"remotec.dev/server"
 	"remotec.dev/server/program"
+	"remotec.dev/server/session"
 )
 
 // placements are the words of -placement.
@@ -50,10 +51,14 @@ func (o *runOptions) run(args []string, std streams) error {
 	if len(args) == 0 {
 		return usagef("no program given")
 	}
-	if n, err := strconv.Atoi(o.processes); err != nil || n < 1 {
+	n, err := strconv.Atoi(o.processes)
+	switch {
+	case err != nil || n < 1:
 		return usagef("-n %s: not a number of processes", o.processes)
-	} else if n > 1 {
-		return usagef("-n %d: this version runs a program in one process only, -n 1", n)
+	case n > session.MaxProcesses:
+		return usagef("-n %d: a session has at most %d processes", n, session.MaxProcesses)
+	case n > 1 && o.server != "":
+		return usagef("-n %d: this version runs a program in several processes with a server of its own only, without -server", n)
 	}
 	if !slices.Contains(placements, o.placement) {
 		return usagef("placement %q: not one of %s", o.placement, strings.Join(placements, ", "))
@@ -80,6 +85,10 @@ func (o *runOptions) run(args []string, std streams) error {
 	} else {
 		cfg := serverConfig()
 		cfg.Policy.Hand, cfg.Delay = o.hand, delay
+		cfg.Processes = n
+		if o.placement == "spread" {
+			cfg.Placement = server.PlaceSpread
+		}
 		exit, err = server.Run(cfg, server.Program{Program: *p})
 	}
 	if err != nil {

@@ -98,13 +98,13 @@ func (t *tracer) open() {
 }
 
 // thread is the middleware: it stands before each thread of the program.
-func (t *tracer) thread(id uint32, next osys.Thread) osys.Thread {
+func (t *tracer) thread(id osys.ThreadID, next osys.Thread) osys.Thread {
 	return &traced{Thread: next, id: id, tracer: t}
 }
 
 type traced struct {
 	osys.Thread
-	id     uint32
+	id     osys.ThreadID
 	tracer *tracer
 }
 

@@ -135,12 +135,8 @@ func addedNames() []string {
 
 // LocalRule says whether the patched linker makes a variable local, and by which
 // reason. name is the name of the variable's symbol ("net.hosts"), pkg the
-// import path of the package that defines it, goType the name of its type
-// ("sync.Pool"), or "" when that is unknown.
-func LocalRule(pkg, name, goType string) (why string, local bool) {
-	if goType != "" {
-		goType = "type:" + goType
-	}
-	why = remoteLocal(pkg, name, goType)
+// import path of the package that defines it.
+func LocalRule(pkg, name string) (why string, local bool) {
+	why = remoteLocal(pkg, name)
 	return why, why != ""
 }

@@ -32,7 +32,7 @@ const (
 // A remoteRule makes variables local: each process of a session keeps its own.
 // What no rule names is shared.
 type remoteRule struct {
-	match string // a package, a tree of packages ("net/..."), "pkg.symbol" or a type's name
+	match string // a package, a tree of packages ("net/..."), or "pkg.symbol"
 	why   string
 }
 
@@ -86,6 +86,22 @@ var remoteLocalPackages = []remoteRule{
 	{remoteStub + "/...", "the connection of one process to its session"},
 }
 
+// remoteSharedSymbols lists single variables of packages that are otherwise
+// local.
+var remoteSharedSymbols = []remoteRule{
+	{"runtime.itabTable", "an interface value's itab is the same in all processes"},
+	{"runtime.itabTableInit", "as itabTable"},
+	{"runtime.itabLock", "guards itabTable"},
+	{"runtime.reflectOffs", "types that package reflect makes are the same in all processes"},
+	{"runtime.remoteSema", "semaphores that several processes wait for"},
+	{"syscall.env", "the program has one environment"},
+	{"syscall.envs", "as env"},
+	{"syscall.envLock", "guards env and envs"},
+	{"syscall.copyenv", "guards the filling of env"},
+	{"syscall.mapper", "made by an init that runs once"},
+	{"syscall..inittask", "fills envs, for all processes"},
+}
+
 // remoteLocalSymbols lists single variables of packages that are otherwise
 // shared. A lock or a Once goes together with the data it guards: a variable
 // that a package's init fills cannot be listed, since only the first process
@@ -100,14 +116,7 @@ var remoteLocalSymbols = []remoteRule{
 	{"net.mptcpAvailable", "what the kernel of this host can do, guarded by mptcpOnce"},
 	{"net.mptcpOnce", "guards mptcpAvailable and hasSOLMPTCP"},
 	{"net.resolvConf", "this host's /etc/resolv.conf"},
-	{"os.dirBufPool", "buffers of system calls"},
 	{"os.getwdCache", "a working directory belongs to one process"},
-}
-
-// remoteLocalTypes lists types all of whose variables are local, wherever they
-// are declared.
-var remoteLocalTypes = []remoteRule{
-	{"sync.Pool", "its per-P lists are indexed by the Ps of one process"},
 }
 
 // remoteLocalParts lists what makes a symbol local by a part of its name.
@@ -115,6 +124,14 @@ var remoteLocalParts = []remoteRule{
 	{"..typeAssert.", "a cache of one call site, written by the runtime without locks"},
 	{"..interfaceSwitch.", "a cache of one call site, written by the runtime without locks"},
 }
+
+var remoteSharedIndex = func() map[string]bool {
+	m := make(map[string]bool)
+	for _, r := range remoteSharedSymbols {
+		m[r.match] = true
+	}
+	return m
+}()
 
 var remoteIndex = func() map[string]string {
 	m := make(map[string]string)
@@ -124,22 +141,21 @@ var remoteIndex = func() map[string]string {
 	for _, r := range remoteLocalSymbols {
 		m[r.match] = r.why
 	}
-	for _, r := range remoteLocalTypes {
-		m["type:"+r.match] = r.why
-	}
 	return m
 }()
 
 // remoteLocal says why a variable is local, or "" when it is shared. The
 // variable's symbol has the given name and was defined by package pkg ("" for
-// what the linker or a C object made); goType is the name of its type
-// descriptor ("type:sync.Pool"), "" when it has none.
-func remoteLocal(pkg, name, goType string) string {
+// what the linker or a C object made).
+func remoteLocal(pkg, name string) string {
 	if pkg == "" {
 		return "made by the linker or by C"
 	}
 	if strings.HasPrefix(name, "go:") || strings.HasPrefix(name, "type:") {
 		return "constant data of the linker"
+	}
+	if remoteSharedIndex[name] {
+		return ""
 	}
 	if why := remoteLocalPackage(pkg); why != "" {
 		return why
@@ -152,11 +168,6 @@ func remoteLocal(pkg, name, goType string) string {
 	}
 	if why := remoteIndex[name]; why != "" {
 		return why
-	}
-	if goType != "" {
-		if why := remoteIndex[goType]; why != "" {
-			return why
-		}
 	}
 	for _, r := range remoteLocalParts {
 		if strings.Contains(name, r.match) {

@@ -10,42 +10,43 @@ import (
 
 func TestLocalRule(t *testing.T) {
 	for _, tt := range []struct {
-		pkg, name, goType string
-		local             bool
+		pkg, name string
+		local     bool
 	}{
-		{"main", "main.counter", "int", false},
-		{"os", "os.Args", "[]string", false},
-		{"time", "time.startNano", "int64", false},
-		{"runtime", "runtime.sched", "runtime.schedt", true},
-		{"internal/runtime/maps", "internal/runtime/maps.x", "", true},
-		{"runtimes", "runtimes.x", "", false},
-		{"math", "math.useFMA", "bool", true},
-		{"math/rand", "math/rand.globalRandGenerator", "", false},
-		{"net", "net.hosts", "", true},
-		{"net", "net.hosts2", "", false},
-		{"net/http", "net/http.bufioReaderPool", "sync.Pool", true},
-		{"main", "main.pool", "sync.Pool", true},
-		{"main", "main.pools", "*sync.Pool", false},
-		{"main", "main..stmp_4", "", false},
-		{"syscall", "syscall..stmp_4", "", true},
-		{"main", "main..inittask", "", false},
-		{"main", "main.f..typeAssert.3", "", true},
-		{"main", "main..interfaceSwitch.0", "", true},
-		{"main", "runtime.zeroVal", "", true}, // pulled by a linkname
-		{"runtime", "main.pushed", "", true},
-		{"", "go:main.inittasks", "", true},
-		{"", "net(.data)", "", true},
-		{"main", "go:string.x", "", true},
-		{"a.org/v1.0/b", "a.org/v1.0/b.x", "", false},
-		{"golang.org/x/sys/unix", "golang.org/x/sys/unix.x", "", true},
-		{"main", "main.F[runtime.Func].x", "", false},
-		{StubPackage, StubPackage + ".conn", "", true},
-		{StubPackage + "/capnp", StubPackage + "/capnp.x", "", true},
-		{"remotec.dev/remote", "remotec.dev/remote.x", "", false},
+		{"main", "main.counter", false},
+		{"os", "os.Args", false},
+		{"time", "time.startNano", false},
+		{"runtime", "runtime.sched", true},
+		{"runtime", "runtime.itabTable", false},
+		{"syscall", "syscall.env", false},
+		{"syscall", "syscall..inittask", false},
+		{"internal/runtime/maps", "internal/runtime/maps.x", true},
+		{"runtimes", "runtimes.x", false},
+		{"math", "math.useFMA", true},
+		{"math/rand", "math/rand.globalRandGenerator", false},
+		{"net", "net.hosts", true},
+		{"net", "net.hosts2", false},
+		{"net/http", "net/http.bufioReaderPool", false},
+		{"main", "main..stmp_4", false},
+		{"syscall", "syscall..stmp_4", true},
+		{"main", "main..inittask", false},
+		{"main", "main.f..typeAssert.3", true},
+		{"main", "main..interfaceSwitch.0", true},
+		{"main", "runtime.zeroVal", true}, // pulled by a linkname
+		{"runtime", "main.pushed", true},
+		{"", "go:main.inittasks", true},
+		{"", "net(.data)", true},
+		{"main", "go:string.x", true},
+		{"a.org/v1.0/b", "a.org/v1.0/b.x", false},
+		{"golang.org/x/sys/unix", "golang.org/x/sys/unix.x", true},
+		{"main", "main.F[runtime.Func].x", false},
+		{StubPackage, StubPackage + ".conn", true},
+		{StubPackage + "/capnp", StubPackage + "/capnp.x", true},
+		{"remotec.dev/remote", "remotec.dev/remote.x", false},
 	} {
-		why, local := LocalRule(tt.pkg, tt.name, tt.goType)
+		why, local := LocalRule(tt.pkg, tt.name)
 		if local != tt.local {
-			t.Errorf("LocalRule(%q, %q, %q) = %q, %v, want %v", tt.pkg, tt.name, tt.goType, why, local, tt.local)
+			t.Errorf("LocalRule(%q, %q) = %q, %v, want %v", tt.pkg, tt.name, why, local, tt.local)
 		}
 	}
 }
@@ -68,7 +69,7 @@ func TestOwner(t *testing.T) {
 // A rule that names nothing is a mistake, or has outlived its package.
 func TestRulesNameWhatExists(t *testing.T) {
 	var all []remoteRule
-	for _, table := range [][]remoteRule{remoteLocalPackages, remoteLocalSymbols, remoteLocalTypes, remoteLocalParts} {
+	for _, table := range [][]remoteRule{remoteLocalPackages, remoteSharedSymbols, remoteLocalSymbols, remoteLocalParts} {
 		all = append(all, table...)
 	}
 	seen := make(map[string]bool)

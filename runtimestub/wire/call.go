@@ -54,6 +54,12 @@ const (
 	// NrAdopt makes descriptor args[0] of the program process, which C code
 	// opened there, a descriptor of the session under the same number.
 	NrAdopt
+	// NrPost sends a message to process args[0]: its kind in args[1], PostSpawn
+	// and so on, its words in args[2] and args[3].
+	NrPost
+	// NrCollect is a step of the process's garbage collection: args[0] is
+	// CollectBegin and so on. Lists of addresses are 8 bytes each.
+	NrCollect
 	nrLast
 )
 
@@ -63,6 +69,30 @@ const (
 	SignalNotify
 	SignalIgnore
 )
+
+// What NrCollect asks for. The order in a cycle is: begin, a list, held, a list,
+// any number of times since and a list, any number of times met, end. A list is
+// read by CollectNext until one is empty.
+const (
+	// CollectBegin starts a cycle, and the list of addresses of the process
+	// that others may hold. args[1] is the number of PostSpawn that arrived.
+	CollectBegin = iota
+	// CollectHeld starts the list of pages of others that the process holds
+	// exclusively.
+	CollectHeld
+	// CollectSince starts the list of addresses as of CollectBegin that were
+	// added since the last list of addresses.
+	CollectSince
+	// CollectNext asks for at most args[1] words of the list: blob 1 of the reply.
+	CollectNext
+	// CollectMet tells addresses of other processes that are in use: blob 1.
+	CollectMet
+	// CollectEnd completes the cycle.
+	CollectEnd
+)
+
+// CollectPart is the largest number of words in a part of a list.
+const CollectPart = 4096
 
 // LastPseudo is the highest pseudo call number.
 const LastPseudo = nrLast - 1

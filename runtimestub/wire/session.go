@@ -54,6 +54,8 @@ const (
 	PolicyRing
 	// PolicyStdio: the process must open the streams that it announced.
 	PolicyStdio
+	// PolicySpread: each new goroutine goes to the next process in turn.
+	PolicySpread
 )
 
 // RefuseCode says why an attach was refused.
@@ -90,6 +92,9 @@ const (
 	// LinkStdio: no link but a standard stream, whose descriptor Thread is. The
 	// server answers one byte; what follows are the stream's bytes.
 	LinkStdio
+	// LinkMemory: no link but the memory of the process: its file and its
+	// userfaultfd travel with the message. The server answers with EventMemory.
+	LinkMemory
 )
 
 // EventKind is what an Event tells.
@@ -101,6 +106,15 @@ const (
 	EventReady                       // A: cookie, N: epoll events
 	EventReport                      // the process is to send a Goroutines message; N: 1 with the live list
 	EventEnd                         // the session is over; Text: why, N: exit status
+	EventMemory                      // the memory of the process is served
+	EventPost                        // a message of another process: N: PostSpawn ..., A, B as there
+)
+
+// Messages between the processes of a session.
+const (
+	PostSpawn  = 1 + iota // start a goroutine: A function value, B program counter of the go statement
+	PostReady             // make a goroutine ready: A its descriptor, a runtime.g
+	PostTimers            // a timer is due earlier than its process knows: A time in ns
 )
 
 // Event is a message from the server that answers nothing.

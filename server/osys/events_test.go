@@ -108,13 +108,13 @@ func TestSignalFlood(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	events := make(chan wire.Event, 16)
-	c := testClient(t, Config{Events: func(e *wire.Event) error { events <- *e; return nil }})
+	c := testClient(t, Config{Events: func(_ int, e *wire.Event) error { events <- *e; return nil }})
 	c.events = events
 	c.must(wire.Call{Nr: wire.SYS_PIPE2, Args: wire.Args{1: syscall.O_NONBLOCK}})
 	r, w := uint64(le32(c.reply.Blobs[0])), uint64(le32(c.reply.Blobs[0][4:]))
 	const cookie = 0xfedcba9876543210
 	c.must(wire.Call{Nr: wire.NrPollOpen, Args: wire.Args{r, cookie}})
-	epoll := c.os.(*passthrough).poll.epoll.Load() - 1
+	epoll := c.os.(*passthrough).poller(0).epoll.Load() - 1
 	_, e := c.do(wire.Call{Nr: wire.SYS_CLOSE, Args: wire.Args{uint64(epoll)}})
 	wantErrno(t, "close of the epoll instance", e, syscall.EBADF)
 	for range 3 {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		runtime.LockOSThread()
 		f := helpers[name]
 		events := make(chan wire.Event, 64)
-		c := newClient(Config{Hand: true, Events: func(e *wire.Event) error { events <- *e; return nil }})
+		c := newClient(Config{Hand: true, Events: func(_ int, e *wire.Event) error { events <- *e; return nil }})
 		c.events = events
 		f(c)
 		os.Exit(0)

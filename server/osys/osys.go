@@ -13,13 +13,26 @@ import (
 // OS carries out the calls of one session. Servers wrap one to watch, change
 // or refuse calls; see Wrap.
 type OS interface {
-	// Thread begins the calls of thread id of the program. It is called on the
+	// Thread begins the calls of a thread of the program. It is called on the
 	// goroutine that makes those calls, locked to its OS thread.
-	Thread(id uint32) Thread
+	Thread(id ThreadID) Thread
 	// Close gives up what the session holds that does not end with its
 	// process: event sources and children's bookkeeping.
 	Close()
 }
+
+// ThreadID names a thread of the program among those of all its processes: the
+// process's number in the session, and in the lower 32 bits the thread's number
+// in the process.
+type ThreadID uint64
+
+// MakeThreadID returns the ID of a thread of a process.
+func MakeThreadID(process int, thread uint32) ThreadID {
+	return ThreadID(process)<<32 | ThreadID(thread)
+}
+
+// Process is the number of the thread's process in the session.
+func (id ThreadID) Process() int { return int(id >> 32) }
 
 // Thread carries out the calls of one thread of the program, one at a time.
 type Thread interface {
@@ -40,9 +53,9 @@ type Config struct {
 
 	Hand bool // new descriptors may be handed over
 
-	// Events sends an event to the program's process. It may block: a slow
-	// process delays its own events only.
-	Events func(*wire.Event) error
+	// Events sends an event to a process of the program, of which 0 is the
+	// first. It may block: a slow process delays its own events only.
+	Events func(process int, e *wire.Event) error
 	// Reserved reports whether a descriptor is the server's own. It is asked
 	// on every call that names one and must be quick.
 	Reserved func(fd int) bool
@@ -69,7 +82,7 @@ func Passthrough(cfg Config) OS {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Events == nil {
-		cfg.Events = func(*wire.Event) error { return nil }
+		cfg.Events = func(int, *wire.Event) error { return nil }
 	}
 	p := &passthrough{
 		cfg:     cfg,
@@ -90,14 +103,14 @@ type passthrough struct {
 	proc     procfs
 	children children
 	signals  signals
-	poll     poller
+	polls    sync.Map // process number to *poller
 
 	mu      sync.Mutex
 	threads map[*thread]struct{} // guarded by mu
 	counts  *counters            // of threads that are gone; guarded by mu
 }
 
-func (p *passthrough) Thread(id uint32) Thread {
+func (p *passthrough) Thread(id ThreadID) Thread {
 	// The frames may be shared memory; a client that truncates it must cost a
 	// failed call, not the process.
 	debug.SetPanicOnFault(true)
@@ -110,14 +123,42 @@ func (p *passthrough) Thread(id uint32) Thread {
 
 func (p *passthrough) Close() {
 	p.signals.close()
-	p.poll.close()
+	for _, poll := range p.polls.Range {
+		poll.(*poller).close()
+	}
+}
+
+// poller returns the poller of a process.
+func (p *passthrough) poller(process int) *poller {
+	v, ok := p.polls.Load(process)
+	if !ok {
+		v, _ = p.polls.LoadOrStore(process, &poller{process: process})
+	}
+	return v.(*poller)
+}
+
+// closing is told that fd is about to be closed.
+func (p *passthrough) closing(fd int) {
+	for _, poll := range p.polls.Range {
+		poll.(*poller).closing(fd)
+	}
+}
+
+// polled reports whether fd is one of the pollers'.
+func (p *passthrough) polled(fd int) bool {
+	for _, poll := range p.polls.Range {
+		if poll.(*poller).owns(fd) {
+			return true
+		}
+	}
+	return false
 }
 
 // reserved reports whether fd, as the kernel would read it from an argument,
 // is none of the program's.
 func (p *passthrough) reserved(fd uint64) bool {
 	n := int(int32(fd))
-	return n >= 0 && (p.cfg.Reserved != nil && p.cfg.Reserved(n) || p.poll.owns(n))
+	return n >= 0 && (p.cfg.Reserved != nil && p.cfg.Reserved(n) || p.polled(n))
 }
 
 // maxPath is the kernel's PATH_MAX.
@@ -127,7 +168,7 @@ const maxPath = 4096
 // that makes the calls, except counts, which are atomic.
 type thread struct {
 	os *passthrough
-	id uint32
+	id ThreadID
 
 	w     wire.ReplyWriter
 	a     [6]uintptr // arguments as the kernel gets them

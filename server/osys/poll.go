@@ -8,10 +8,11 @@ import (
 	"remotec.dev/runtimestub/wire"
 )
 
-// poller watches descriptors for the program's network poller: an epoll
-// instance of the session, edge-triggered, whose events are sent to the
+// poller watches descriptors for the network poller of one process of the
+// program: an epoll instance of the session, edge-triggered, whose events are sent to the
 // program with the cookie that it chose.
 type poller struct {
+	process     int
 	epoll, wake atomic.Int32 // descriptors plus one; 0 when there are none
 
 	mu      sync.Mutex
@@ -99,7 +100,7 @@ func (p *poller) loop(os *passthrough, epoll int) {
 			if cookie == wakeCookie {
 				return
 			}
-			if err := os.cfg.Events(&wire.Event{Kind: wire.EventReady, N: ev.Events, A: cookie}); err != nil {
+			if err := os.cfg.Events(p.process, &wire.Event{Kind: wire.EventReady, N: ev.Events, A: cookie}); err != nil {
 				os.cfg.Log.Info("readiness was not sent to the program", "err", err)
 				return
 			}

@@ -91,14 +91,14 @@ const (
 func (t *thread) special(c *wire.Call, s *wire.Shape) (r1, r2 uint64, e syscall.Errno) {
 	switch c.Nr {
 	case syscall.SYS_CLOSE:
-		t.os.poll.closing(int(int32(c.Args[0])))
+		t.os.closing(int(int32(c.Args[0])))
 		return t.shaped(c, s)
 	case syscall.SYS_DUP2, syscall.SYS_DUP3:
 		if t.os.reserved(c.Args[1]) {
 			return 0, 0, syscall.EBADF
 		}
 		if c.Args[0] != c.Args[1] {
-			t.os.poll.closing(int(int32(c.Args[1])))
+			t.os.closing(int(int32(c.Args[1])))
 		}
 		return t.shaped(c, s)
 	case sysCloseRange:
@@ -155,7 +155,7 @@ func (t *thread) pseudo(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 		}
 		return 0, 0, 0
 	case wire.NrSignal:
-		return 0, 0, t.os.signals.set(c.Args[0], c.Args[1])
+		return 0, 0, t.os.signals.set(t.id.Process(), c.Args[0], c.Args[1])
 	case wire.NrLease:
 		if t.os.cfg.Lease != nil {
 			return t.os.cfg.Lease(c.Args[0]), 0, 0
@@ -165,9 +165,9 @@ func (t *thread) pseudo(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 		if t.os.reserved(c.Args[0]) {
 			return 0, 0, syscall.EBADF
 		}
-		return 0, 0, t.os.poll.open(t.os, int(int32(c.Args[0])), c.Args[1])
+		return 0, 0, t.os.poller(t.id.Process()).open(t.os, int(int32(c.Args[0])), c.Args[1])
 	case wire.NrPollClose:
-		return 0, 0, t.os.poll.remove(int(int32(c.Args[0])))
+		return 0, 0, t.os.poller(t.id.Process()).remove(int(int32(c.Args[0])))
 	case wire.NrWriteErr:
 		return t.writeErr(c)
 	case wire.NrHand:

@@ -8,7 +8,7 @@ import (
 
 // Middleware changes how the calls of thread id are carried out: it returns
 // a Thread that does something of its own and, usually, calls next.
-type Middleware func(id uint32, next Thread) Thread
+type Middleware func(id ThreadID, next Thread) Thread
 
 // Wrap returns an OS like os whose threads go through m.
 func Wrap(os OS, m Middleware) OS { return &wrapped{OS: os, m: m} }
@@ -18,7 +18,7 @@ type wrapped struct {
 	m Middleware
 }
 
-func (w *wrapped) Thread(id uint32) Thread { return w.m(id, w.OS.Thread(id)) }
+func (w *wrapped) Thread(id ThreadID) Thread { return w.m(id, w.OS.Thread(id)) }
 
 // Stats are those of the OS that w wraps.
 func (w *wrapped) Stats() Stats {
@@ -30,12 +30,12 @@ func (w *wrapped) Stats() Stats {
 
 // Log is a Middleware that logs each call with its answer.
 func Log(l *slog.Logger) Middleware {
-	return func(id uint32, next Thread) Thread { return &logged{Thread: next, id: id, log: l} }
+	return func(id ThreadID, next Thread) Thread { return &logged{Thread: next, id: id, log: l} }
 }
 
 type logged struct {
 	Thread
-	id  uint32
+	id  ThreadID
 	log *slog.Logger
 }
 

@@ -53,7 +53,7 @@ func FuzzControl(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		client, r := pair(t)
-		e := &echoOS{open: make(map[uint32]int)}
+		e := &echoOS{open: make(map[osys.ThreadID]int)}
 		s, err := Open(Config{
 			Space: new(fds.Space), Log: slog.New(slog.DiscardHandler),
 			OS: func(osys.Config) osys.OS { return e },
@@ -74,9 +74,9 @@ func FuzzLink(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		client, r := pair(t)
-		e := &echoOS{open: make(map[uint32]int)}
+		e := &echoOS{open: make(map[osys.ThreadID]int)}
 		s := &Session{cfg: Config{Log: slog.New(slog.DiscardHandler)}, os: e, links: make(map[*link]struct{})}
-		l := &link{s: s, conn: r.Conn}
+		l := &link{s: s, p: &process{s: s}, conn: r.Conn}
 		sent := send(client, b)
 		l.loop(make([]byte, 64), 0)
 		r.Conn.Shutdown()

@@ -26,6 +26,7 @@ const (
 // link is a connection that carries the calls of one thread.
 type link struct {
 	s      *Session
+	p      *process // whose thread this is
 	conn   *fds.Conn
 	ring   *ring // nil: frames go over conn; guarded by Session.mu once the link thread ends
 	thread uint32
@@ -35,12 +36,12 @@ type link struct {
 // AddLink takes conn as the link that frame f describes; conn is the
 // session's from then on. pending is what was read beyond the frame.
 func (s *Session) AddLink(conn *fds.Conn, f *wire.Link, pending []byte) error {
-	return s.addLink(conn, f, pending, -1)
+	return s.addLink(conn, 0, f, pending, -1)
 }
 
 // addLink is AddLink with the memfd of the link's ring, which it closes; -1
 // for a link without.
-func (s *Session) addLink(conn *fds.Conn, f *wire.Link, pending []byte, memfd int) error {
+func (s *Session) addLink(conn *fds.Conn, number int, f *wire.Link, pending []byte, memfd int) error {
 	l := &link{s: s, conn: conn, thread: f.Thread}
 	err := s.checkLink(f, memfd)
 	if memfd >= 0 {
@@ -57,9 +58,12 @@ func (s *Session) addLink(conn *fds.Conn, f *wire.Link, pending []byte, memfd in
 	switch {
 	case s.closed:
 		err = errors.New("link to a session that is over")
-	case len(s.links) >= maxLinks:
+	case s.procs[number] == nil:
+		err = errors.New("link of a process that has not attached")
+	case len(s.links) >= maxLinks*len(s.procs):
 		err = fmt.Errorf("more than %d links", maxLinks)
 	default:
+		l.p = s.procs[number]
 		s.links[l] = struct{}{}
 		s.idle.Add(1)
 	}
@@ -80,14 +84,22 @@ func (s *Session) addLink(conn *fds.Conn, f *wire.Link, pending []byte, memfd in
 // checkLink tells whether the sender of f belongs to the session. The key is
 // compared in constant time: it is all that a TCP link proves itself by.
 func (s *Session) checkLink(f *wire.Link, memfd int) error {
+	if err := s.checkKey(f); err != nil {
+		return err
+	}
+	if f.Flags != 0 && (f.Flags != wire.LinkRing || !s.cfg.Ring || memfd < 0) {
+		return fmt.Errorf("link with flags %#x, which the policy does not allow", f.Flags)
+	}
+	return nil
+}
+
+// checkKey tells whether the sender of f has the session's key.
+func (s *Session) checkKey(f *wire.Link) error {
 	if f.Session != s.cfg.ID {
 		return fmt.Errorf("link for session %d, this is %d", f.Session, s.cfg.ID)
 	}
 	if subtle.ConstantTimeCompare(f.Key, s.key) != 1 {
 		return errors.New("link with a wrong key")
-	}
-	if f.Flags != 0 && (f.Flags != wire.LinkRing || !s.cfg.Ring || memfd < 0) {
-		return fmt.Errorf("link with flags %#x, which the policy does not allow", f.Flags)
 	}
 	return nil
 }
@@ -124,7 +136,7 @@ func over(err error) bool {
 
 // loop answers calls until the connection ends.
 func (l *link) loop(in []byte, n int) error {
-	thread := l.s.os.Thread(l.thread)
+	thread := l.s.os.Thread(osys.MakeThreadID(l.p.number, l.thread))
 	defer thread.Close()
 	out := make([]byte, firstBuffer)
 	var call wire.Call
@@ -143,14 +155,21 @@ func (l *link) loop(in []byte, n int) error {
 		if err := wire.GetCall(in[:size], &call); err != nil {
 			return err
 		}
-		if need := osys.ReplySize(&call); need > len(out) {
+		need := osys.ReplySize(&call)
+		if call.Nr == wire.NrCollect {
+			need += 8 * wire.CollectPart
+		}
+		if need > len(out) {
 			out = make([]byte, need)
 		}
 		if l.s.cfg.Delay > 0 {
 			time.Sleep(l.s.cfg.Delay)
 		}
 		l.calls.Add(1)
-		reply, hand := thread.Call(&call, out)
+		reply, hand := l.common(&call, out)
+		if reply == nil {
+			reply, hand = thread.Call(&call, out)
+		}
 		if err := l.answer(reply, hand); err != nil {
 			return err
 		}
@@ -158,6 +177,25 @@ func (l *link) loop(in []byte, n int) error {
 		// unless it tries something.
 		n = copy(in, in[size:got])
 	}
+}
+
+// common carries out the calls that are between the processes of the session;
+// it returns nil for any other.
+func (l *link) common(c *wire.Call, dst []byte) (reply []byte, hand []int) {
+	if c.Nr != wire.NrPost && c.Nr != wire.NrCollect {
+		return nil, nil
+	}
+	var w wire.ReplyWriter
+	w.Start(dst)
+	var r1 uint64
+	var e syscall.Errno
+	if c.Nr == wire.NrPost {
+		e = l.s.post(l.p.number, c)
+	} else {
+		r1, e = l.p.collect(c, &w)
+	}
+	reply, _ = w.Finish(uint32(e), 0, r1, 0)
+	return reply, nil
 }
 
 // answer sends a reply, and with it the descriptors of hand.

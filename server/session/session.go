@@ -25,19 +25,18 @@ package session
 
 import (
 	"crypto/rand"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
-	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/coherence"
 	"remotec.dev/server/fds"
 	"remotec.dev/server/osys"
+	"remotec.dev/server/pager"
 )
 
 // Config is what a session is made with.
@@ -67,6 +66,18 @@ type Config struct {
 	Delay time.Duration
 	// Remote is the address of the program process; empty on this host.
 	Remote string
+
+	// Processes is how many processes the program has; 0 stands for one.
+	Processes int
+	// Spread places each new goroutine in the next process in turn.
+	Spread bool
+	// Memory keeps the memory of several processes coherent, which Layout
+	// describes.
+	Memory *pager.Pager
+	Layout coherence.Layout
+	// Hidden reports whether a child of the session process is one of the
+	// program's further processes.
+	Hidden func(pid int) bool
 }
 
 // firstLease is how many goroutines the program may create before it asks.
@@ -80,11 +91,11 @@ type Session struct {
 	key     []byte // links that come by a connection of their own present it
 	os      osys.OS
 
-	control *fds.Conn
-	frames  *fds.FrameReader
-
-	sendMu sync.Mutex // serialises writes on control, guards out
-	out    []byte
+	*process            // the first, which runs main
+	procs    []*process // by number; entries are guarded by mu
+	flights  []flights
+	shared   []bool         // by process: its memory is served; guarded by mu
+	waiting  [][]wire.Event // messages for processes before that; guarded by mu
 
 	calls  atomic.Uint64 // of links that are gone
 	status atomic.Int64  // exit status that the program announced, plus 1
@@ -102,9 +113,14 @@ type Session struct {
 func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s := &Session{
 		cfg: cfg, attach: a, started: time.Now(), key: cfg.Key,
-		control: r.Conn, frames: r, out: make([]byte, 4096),
 		links: make(map[*link]struct{}), account: &wire.Goroutines{},
+		procs: make([]*process, max(cfg.Processes, 1)),
 	}
+	s.waiting = make([][]wire.Event, len(s.procs))
+	s.shared = make([]bool, len(s.procs))
+	s.flights = make([]flights, len(s.procs))
+	s.process = newProcess(s, 0, r)
+	s.procs[0] = s.process
 	if s.key == nil {
 		s.key = make([]byte, 16)
 		rand.Read(s.key) // never fails: crypto/rand
@@ -114,7 +130,7 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	}
 	oc := osys.Config{
 		Exe: s.cfg.Exe, PID: s.localPID(), Hand: cfg.Hand,
-		Events: s.event, Reserved: cfg.Space.Reserved,
+		Events: s.eventTo, Reserved: cfg.Space.Reserved, Hidden: cfg.Hidden,
 		Log: cfg.Log, Lease: s.lease, Exit: s.exiting,
 	}
 	if cfg.Exec != nil {
@@ -123,29 +139,9 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 		}
 	}
 	s.os = cfg.OS(oc)
-	answer := wire.Attached{
-		Session: cfg.ID, Processes: 1, PID: uint32(os.Getpid()),
-		Lease: s.lease(firstLease), Server: cfg.Name, Key: s.key,
-	}
-	if cfg.Hand {
-		answer.Policy |= wire.PolicyHand
-		if cfg.Local {
-			answer.Std = direct()
-		}
-	}
-	if cfg.Ring {
-		answer.Policy |= wire.PolicyRing
-	}
-	if cfg.Stdio {
-		answer.Policy |= wire.PolicyStdio
-	}
-	frame, ok := wire.PutAttached(make([]byte, 4096), &answer)
-	if !ok {
-		return nil, errors.New("server name is too long for an Attached frame")
-	}
-	if _, err := s.control.Write(frame); err != nil {
+	if err := s.process.answer(); err != nil {
 		s.os.Close()
-		return nil, fmt.Errorf("answering the attach: %w", err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -193,94 +189,17 @@ func (s *Session) lease(asked uint64) uint64 {
 	return s.cfg.Lease(s.cfg.ID, asked)
 }
 
-// Run reads the control connection until the program process closes it,
-// which it does by ending. An error is a program process that does not keep
-// to the protocol.
-func (s *Session) Run() error {
-	s.frames.Max = wire.MaxFrame
-	for {
-		frame, err := s.frames.Next()
-		if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
-			return nil
-		}
-		if err == nil {
-			err = s.message(frame)
-		}
-		if err != nil {
-			s.frames.Drop()
-			return fmt.Errorf("control connection: %w", err)
-		}
-	}
-}
-
-// message handles one frame of the control connection.
-func (s *Session) message(frame []byte) error {
-	kind, err := wire.Kind(frame)
-	if err != nil {
-		return err
-	}
-	switch kind {
-	case wire.TagLink:
-		l, err := wire.GetLink(frame)
-		if err != nil {
-			return err
-		}
-		hand := s.frames.Take(1)
-		if hand == nil {
-			return errors.New("link frame without a socket")
-		}
-		memfd := -1
-		if l.Flags&wire.LinkRing != 0 {
-			if more := s.frames.Take(1); more != nil {
-				memfd = more[0]
-			}
-		}
-		return s.addLink(s.cfg.Space.Conn(hand[0]), l, nil, memfd)
-	case wire.TagGoroutines:
-		g, err := wire.GetGoroutines(frame)
-		if err != nil {
-			return err
-		}
-		s.report(g)
-		return nil
-	}
-	return fmt.Errorf("message of kind %d is not for a control connection", kind)
-}
-
-// event sends e to the program process. It waits for one that does not read.
-func (s *Session) event(e *wire.Event) error {
-	s.sendMu.Lock()
-	defer s.sendMu.Unlock()
-	return s.send(e)
-}
-
-// send writes e; sendMu is held.
-func (s *Session) send(e *wire.Event) error {
-	if need := 256 + len(e.Text); need > len(s.out) {
-		s.out = make([]byte, need)
-	}
-	frame, ok := wire.PutEvent(s.out, e)
-	if !ok {
-		return errors.New("event does not fit a frame")
-	}
-	_, err := s.control.Write(frame)
-	return err
-}
-
 // End tells the program that its session is over. It does not wait for a
 // client that does not read.
 func (s *Session) End(why string) {
-	if !s.sendMu.TryLock() {
-		return
+	s.mu.Lock()
+	procs := slices.Clone(s.procs)
+	s.mu.Unlock()
+	for _, p := range procs {
+		if p != nil {
+			p.end(why)
+		}
 	}
-	defer s.sendMu.Unlock()
-	s.control.SetWriteTimeout(100 * time.Millisecond)
-	s.send(&wire.Event{Kind: wire.EventEnd, Text: why})
-}
-
-// Signal tells the program that signal n arrived.
-func (s *Session) Signal(n uint32) error {
-	return s.event(&wire.Event{Kind: wire.EventSignal, N: n})
 }
 
 // Close ends the links and waits for link threads that are not inside a
@@ -294,8 +213,12 @@ func (s *Session) Close() {
 			l.ring.close()
 		}
 	}
+	for _, p := range s.procs {
+		if p != nil {
+			p.control.Shutdown()
+		}
+	}
 	s.mu.Unlock()
-	s.control.Shutdown()
 	s.os.Close()
 }
 

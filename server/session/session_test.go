@@ -22,11 +22,11 @@ import (
 type echoOS struct {
 	cfg    osys.Config
 	mu     sync.Mutex
-	open   map[uint32]int // threads by id; guarded by mu
+	open   map[osys.ThreadID]int // threads by id; guarded by mu
 	closed bool
 }
 
-func (e *echoOS) Thread(id uint32) osys.Thread {
+func (e *echoOS) Thread(id osys.ThreadID) osys.Thread {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.open[id]++
@@ -37,7 +37,7 @@ func (e *echoOS) Close() { e.closed = true }
 
 type echoThread struct {
 	os *echoOS
-	id uint32
+	id osys.ThreadID
 	w  wire.ReplyWriter
 }
 
@@ -80,7 +80,7 @@ type hosted struct {
 }
 
 func newHosted() *hosted {
-	return &hosted{os: &echoOS{open: make(map[uint32]int)}, opened: make(chan error, 1), run: make(chan error, 1)}
+	return &hosted{os: &echoOS{open: make(map[osys.ThreadID]int)}, opened: make(chan error, 1), run: make(chan error, 1)}
 }
 
 // open opens a session whose OS is an echoOS, or the one given.
@@ -330,7 +330,7 @@ func TestEventsAndLeases(t *testing.T) {
 	if got := h.os.cfg.Lease(33); got != 9 || asked != 33 {
 		t.Errorf("lease: got %d after asking for %d", got, asked)
 	}
-	if err := h.os.cfg.Events(&wire.Event{Kind: wire.EventReady, A: 5, N: 1}); err != nil {
+	if err := h.os.cfg.Events(0, &wire.Event{Kind: wire.EventReady, A: 5, N: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if e, err := c.Event(); err != nil || e.Kind != wire.EventReady || e.A != 5 {
@@ -348,7 +348,7 @@ func TestAClientThatDoesNotReadDoesNotHoldUpTheEnd(t *testing.T) {
 	stuck := make(chan struct{})
 	go func() {
 		defer close(stuck)
-		for h.os.cfg.Events(&wire.Event{Kind: wire.EventReady}) == nil {
+		for h.os.cfg.Events(0, &wire.Event{Kind: wire.EventReady}) == nil {
 		}
 	}()
 	l, err := c.Link(0)

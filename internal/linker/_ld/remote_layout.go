@@ -165,11 +165,8 @@ func remoteGroupOf(ldr *loader.Loader, s loader.Sym) remoteGroup {
 	if ldr.SymSize(s) == 0 {
 		return remoteOwn
 	}
-	pkg, goType := ldr.SymPkg(s), ""
-	if t := ldr.SymGoType(s); t != 0 {
-		goType = ldr.SymName(t)
-	}
-	if remoteLocal(pkg, ldr.SymName(s), goType) != "" {
+	pkg := ldr.SymPkg(s)
+	if remoteLocal(pkg, ldr.SymName(s)) != "" {
 		return remoteOwn
 	}
 	root, _, _ := strings.Cut(pkg, "/")

@@ -1,0 +1,296 @@
+package patches
+
+import . "remotec.dev/internal/instrument"
+
+// Several processes in one session. The added files remotec_memory.go,
+// remotec_collect.go and remotec_spread.go say how it works; here is where the
+// runtime calls them. With one process each costs a load and a branch.
+
+var memoryPatches = []Patch{
+	{
+		Name:    "slot",
+		Reason:  "a process allocates in its own slot of the session's address space",
+		Package: "runtime", File: "malloc.go", Func: "mallocinit",
+		Edit: InsertBefore{Anchor: "gcController.memoryLimit.Store(math.MaxInt64)", Code: "remoteSlot()"},
+	},
+	{
+		Name:    "slot-only",
+		Reason:  "an object outside of the slot could not be shared",
+		Package: "runtime", File: "malloc.go", Func: "(*mheap).sysAlloc",
+		Edit: ReplaceCall{From: "sysReserveAligned", To: "remoteReserveAligned"},
+	},
+	{
+		Name:    "slot-map",
+		Reason:  "the pager, in another process, must reach the slot's pages",
+		Package: "runtime", File: "mem_linux.go", Func: "sysMapOS",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteInSlot(uintptr(v)) { remoteMap(v, n); return }"},
+	},
+	{
+		Name:    "slot-unused",
+		Reason:  "pages of a shared mapping are given back by MADV_REMOVE",
+		Package: "runtime", File: "mem_linux.go", Func: "sysUnusedOS",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteInSlot(uintptr(v)) { remoteUnused(v, n); return }"},
+	},
+	{
+		Name:    "slot-fault",
+		Reason:  "as slot-unused",
+		Package: "runtime", File: "mem_linux.go", Func: "sysFaultOS",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteInSlot(uintptr(v)) { mprotect(v, n, _PROT_NONE); remoteUnused(v, n); return }"},
+	},
+	{
+		Name:    "slot-zero",
+		Reason:  "a page that was given back may be held by another process, with contents",
+		Package: "runtime", File: "mem_linux.go", Func: "needZeroAfterSysUnusedOS",
+		Edit: InsertAtEntry{Code: "if remoteMany { return true }"},
+	},
+	{
+		Name:    "hash-seed",
+		Reason:  "a map is looked up in by all processes: the hash of a key is the same in each",
+		Package: "runtime", File: "rand.go", Func: "bootstrapRand",
+		Edit: InsertAtEntry{Code: "if remoteHashing { return remoteHashSeed() }"},
+	},
+	{
+		Name:    "hash-seed-start",
+		Reason:  "as hash-seed: the seeds are drawn between these two calls",
+		Package: "runtime", File: "proc.go", Func: "schedinit",
+		Edit: InsertAfter{Anchor: "cpuinit(godebug)", Code: "remoteHashing = remoteMany"},
+	},
+	{
+		Name:    "hash-seed-end",
+		Reason:  "as hash-seed-start",
+		Package: "runtime", File: "proc.go", Func: "schedinit",
+		Edit: InsertBefore{Anchor: "mcommoninit(gp.m, -1)", Code: "remoteHashing = false"},
+	},
+	{
+		Name:    "itab",
+		Reason:  "an itab made at run time is part of interface values that other processes use",
+		Package: "runtime", File: "iface.go", Func: "getitab",
+		Edit: ReplaceCall{From: "persistentalloc", To: "remotePermanentAlloc"},
+	},
+	{
+		Name:    "poll-memory",
+		Reason:  "the address of a pollDesc tells which process polls",
+		Package: "runtime", File: "netpoll.go", Func: "(*pollCache).alloc",
+		Edit: ReplaceCall{From: "persistentalloc", To: "remotePermanentAlloc"},
+	},
+	{
+		Name:    "lock",
+		Reason:  "waiters of several processes cannot be in one list of Ms",
+		Package: "runtime", File: "lock_spinbit.go", Func: "lock2",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteCommon(uintptr(unsafe.Pointer(l))) { remoteLock(l); return }"},
+	},
+	{
+		Name:    "unlock",
+		Reason:  "as lock",
+		Package: "runtime", File: "lock_spinbit.go", Func: "unlock2",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteCommon(uintptr(unsafe.Pointer(l))) { remoteUnlock(l); return }"},
+	},
+}
+
+var collectPatches = []Patch{
+	{
+		Name:    "mark-begin",
+		Reason:  "the pins of a mark phase are those at its start",
+		Package: "runtime", File: "mgc.go", Func: "gcStart",
+		Edit: ReplaceCall{From: "gcPrepareMarkRoots", To: "remotePrepareMarkRoots"},
+	},
+	{
+		Name:    "mark-roots",
+		Reason:  "what other processes may reach is live",
+		Package: "runtime", File: "mgcmark.go", Func: "markroot",
+		Edit: InsertAtEntry{Code: "if i == fixedRootFinalizers { remoteMarkRoots(gcw) }"},
+	},
+	{
+		Name:    "mark-globals",
+		Reason:  "shared globals are scanned by the first process; elsewhere that would fetch them all",
+		Package: "runtime", File: "mgcmark.go", Func: "markroot",
+		Edit: ReplaceCall{From: "markrootBlock", To: "remoteMarkrootBlock", Count: 2},
+	},
+	{
+		Name:    "mark-since",
+		Reason:  "an object that was handed out during the mark phase may be reachable from elsewhere alone",
+		Package: "runtime", File: "mgc.go", Func: "gcMarkDone",
+		Edit: InsertAfter{Anchor: "restart := false", Code: "systemstack(func() { remoteMarkSince() })"},
+	},
+	{
+		Name:    "mark-end",
+		Reason:  "what a mark phase did not meet this process does not hold any more",
+		Package: "runtime", File: "mgc.go", Func: "gcMarkDone",
+		Edit: InsertBefore{Anchor: "gcComputeStartingStackSize()", Code: "remoteMarkEnd()"},
+	},
+	{
+		Name:    "mark-met",
+		Reason:  "the addresses of other processes that a mark phase meets keep objects alive there",
+		Package: "runtime", File: "mbitmap.go", Func: "findObject",
+		Edit: InsertBefore{Anchor: "if s == nil {", Code: "if s == nil && remoteForeign(p) { remoteMet(p) }"},
+	},
+	{
+		Name:    "mark-met-conservative",
+		Reason:  "as mark-met",
+		Package: "runtime", File: "mgcmark.go", Func: "scanConservative",
+		Edit: ReplaceCall{From: "spanOfHeap", To: "remoteSpanOfHeap", Count: 2},
+	},
+	{
+		Name:    "barrier",
+		Reason:  "memory of another process is in no span here, and the stock barrier would leave it out",
+		Package: "runtime", File: "mbitmap.go", Func: "bulkBarrierPreWrite",
+		Edit: InsertBefore{Anchor: "if s == nil {", Code: "if s == nil && remoteForeign(dst) { remoteBulkBarrier(dst, src, size); return }"},
+	},
+	{
+		Name:    "inline-marks",
+		Reason:  "mark bits within a span would dirty pages that others hold",
+		Package: "runtime", File: "mgcmark_greenteagc.go", Func: "gcUsesSpanInlineMarkBits",
+		Edit: InsertAtEntry{Code: "if remoteMany { return false }"},
+	},
+}
+
+var spreadPatches = []Patch{
+	{
+		Name:    "spawn-place",
+		Reason:  "the placement decides in which process a goroutine starts",
+		Package: "runtime", File: "proc.go", Func: "newproc",
+		Edit: InsertAtEntry{Code: "if remoteMany && remotePlace(fn, sys.GetCallerPC()) { return }"},
+	},
+	{
+		Name:    "ready",
+		Reason:  "a g is run by the process in whose slot it is",
+		Package: "runtime", File: "proc.go", Func: "goready",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(gp))) { remoteReadyG(gp); return }"},
+	},
+	{
+		Name:    "main-once",
+		Reason:  "main runs in the first process",
+		Package: "runtime", File: "proc.go", Func: "main",
+		Edit: InsertBefore{Anchor: "fn := main_main", Code: "remoteMain()"},
+	},
+	{
+		Name:    "init-once",
+		Reason:  "what the first process has initialised is seen by all",
+		Package: "runtime", File: "proc.go", Func: "doInit1",
+		Edit: InsertAtEntry{Code: "if remoteInitDone(t) { return }"},
+	},
+	{
+		Name:    "deadlock",
+		Reason:  "a process whose goroutines all wait may be woken by another",
+		Package: "runtime", File: "proc.go", Func: "checkdead",
+		Edit: InsertAtEntry{Code: "if remoteMany { return }"},
+	},
+	{
+		Name:    "semaphore",
+		Reason:  "waiters of several processes meet in one table",
+		Package: "runtime", File: "sema.go", Func: "(*semTable).rootFor",
+		Edit: InsertAtEntry{Code: "if remoteMany { return remoteRootFor(t, addr) }"},
+	},
+	{
+		Name:    "timer-wake",
+		Reason:  "a timer is run by the process whose heap it is in",
+		Package: "runtime", File: "time.go", Func: "(*timer).modify",
+		Edit: InsertBefore{Anchor: "if wake {", Code: "if wake && remoteMany { remoteWakeTimers(t, when) }"},
+	},
+}
+
+// Operations that are shipped to the process that can carry them out.
+var shipPatches = []Patch{
+	{
+		Name:    "gc",
+		Reason:  "a collection of the program is one of all of its processes",
+		Package: "runtime", File: "mgc.go", Func: "GC",
+		Edit: RenameFunc{To: "remoteGC"},
+	},
+	{
+		Name:    "goroutines",
+		Reason:  "the goroutines of the program are those of all of its processes",
+		Package: "runtime", File: "debug.go", Func: "NumGoroutine",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteOn { return remoteGoroutines() }"},
+	},
+	{
+		Name:    "finalizer",
+		Reason:  "a finalizer is in the span of its object",
+		Package: "runtime", File: "mfinal.go", Func: "SetFinalizer",
+		Edit: InsertBefore{Anchor: "base, span, _ := findObject(uintptr(e.data), 0, 0)", Code: "if remoteForeign(uintptr(e.data)) { remoteFinalizer(e.data, obj, finalizer); return }"},
+	},
+	{
+		Name:    "cleanup",
+		Reason:  "a cleanup is in the span of its object",
+		Package: "runtime", File: "mcleanup.go", Func: "AddCleanup",
+		Edit: InsertBefore{Anchor: "if inUserArenaChunk(usptr) {", Code: "if remoteForeign(usptr) { var c Cleanup; remoteAt(remoteHome(usptr), func() { c = AddCleanup(ptr, cleanup, arg) }); return c }"},
+	},
+	{
+		Name:    "cleanup-stop",
+		Reason:  "as cleanup",
+		Package: "runtime", File: "mcleanup.go", Func: "Cleanup.Stop",
+		Edit: InsertAtEntry{Code: "if remoteForeign(c.ptr) { remoteStopCleanup(c); return }"},
+	},
+	{
+		Name:    "weak",
+		Reason:  "a weak handle is in the span of its object",
+		Package: "runtime", File: "mheap.go", Func: "getOrAddWeakHandle",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(p)) { return remoteWeakHandle(p) }"},
+	},
+	{
+		Name:    "weak-strong",
+		Reason:  "only the process that sweeps an object knows whether it is alive",
+		Package: "runtime", File: "mheap.go", Func: "internal_weak_runtime_makeStrongFromWeak",
+		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if p := handle.Load(); remoteForeign(p) { return remoteStrong(remoteHome(p), u) }"},
+	},
+	{
+		Name:    "poll-reset",
+		Reason:  "a descriptor is polled by the process that opened it",
+		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollReset",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(pd))) { return remotePoll(remoteOpPollReset, pd, mode, 0) }"},
+	},
+	{
+		Name:    "poll-wait",
+		Reason:  "as poll-reset",
+		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollWait",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(pd))) { return remotePoll(remoteOpPollWait, pd, mode, 0) }"},
+	},
+	{
+		Name:    "poll-wait-canceled",
+		Reason:  "as poll-reset",
+		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollWaitCanceled",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(pd))) { remotePoll(remoteOpPollWaitCanceled, pd, mode, 0); return }"},
+	},
+	{
+		Name:    "poll-deadline",
+		Reason:  "as poll-reset",
+		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollSetDeadline",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(pd))) { remotePoll(remoteOpPollDeadline, pd, mode, d); return }"},
+	},
+	{
+		Name:    "poll-unblock",
+		Reason:  "as poll-reset",
+		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollUnblock",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(pd))) { remotePoll(remoteOpPollUnblock, pd, 0, 0); return }"},
+	},
+	{
+		Name:    "poll-end",
+		Reason:  "as poll-reset",
+		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollClose",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(pd))) { remotePoll(remoteOpPollClose, pd, 0, 0); return }"},
+	},
+	{
+		Name:    "pool-get",
+		Reason:  "the lists of a pool are indexed by the Ps of one process: each process has its own",
+		Package: "sync", File: "pool.go", Func: "(*Pool).Get",
+		Edit: ReplaceCall{From: "p.pin", To: "remotePool(p).pin"},
+	},
+	{
+		Name:    "pool-steal",
+		Reason:  "as pool-get",
+		Package: "sync", File: "pool.go", Func: "(*Pool).Get",
+		Edit: ReplaceCall{From: "p.getSlow", To: "remotePool(p).getSlow"},
+	},
+	{
+		Name:    "pool-put",
+		Reason:  "as pool-get",
+		Package: "sync", File: "pool.go", Func: "(*Pool).Put",
+		Edit: ReplaceCall{From: "p.pin", To: "remotePool(p).pin"},
+	},
+	{
+		Name:    "pool-cleanup",
+		Reason:  "what a process keeps of pools that are gone ends with their contents",
+		Package: "sync", File: "pool.go", Func: "poolCleanup",
+		Edit: InsertAtEntry{Code: "remotePoolCleanup()"},
+	},
+}

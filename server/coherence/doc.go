@@ -1,0 +1,104 @@
+// Package coherence decides where the pages of a session's shared memory are, and
+// which objects a process must keep because others may know them. It makes no
+// system calls: what it decides is carried out by a [Memory] for each process.
+//
+// # Words
+//
+// A process allocates in its own *slot* of the address range and is the *home* of the
+// pages there; shared globals have their home in process 0. *Holders* of a page
+// have a copy. One that holds a page *exclusively* may write to it; a *shared* page has
+// several holders, who may read. A *transition* of a page is any change of its
+// holders or of their rights. A *hole* is a page without memory behind it.
+//
+// The *owner* of an address is the process whose slot it is in. An address is *pinned* at
+// its owner for a *holder* that may know it. A process's *mark* is its garbage
+// collection from [Pins.Begin] to [Pins.End]. It *meets* the foreign addresses that it
+// comes across.
+//
+// # Coherence
+//
+// Single writer, many readers, by page ([Directory.Handle]). Invariants:
+//
+//   - Every page has a holder. A page without an entry is exclusive at its home.
+//   - Who is no holder has a hole. A holder other than the home has no hole.
+//   - All copies of a shared page are equal, and read-only. The home's may be a hole,
+//     because its runtime gave the page back with MADV_REMOVE: it needs the
+//     contents no longer, so that both the other copies and zeros will do. All processes
+//     agree on which: the copies, as long as there are any.
+//   - A fault that was answered already, or that another overtook, does no harm.
+//
+// # Distributed garbage collection
+//
+// Each process collects its own slot, whenever it likes, and concurrently with the
+// programs of all. It must not sweep an object that anybody can reach. The rules:
+//
+//	R1  A transition pins every aligned word of the page that looks like an address in
+//	    a slot, for the process that gets the page, those that lose it or
+//	    their right to write, and the page's home. An owner's own addresses
+//	    are not pinned for itself.
+//	R2  In a transition, copies are protected and dropped before the pins
+//	    are made, and pages installed or unprotected after. The held set
+//	    ([Directory.HeldExclusive]) grows before the pins and shrinks after.
+//	R3  Roots of a mark are, beside the process's own: what is pinned in its slot
+//	    ([Pins.Begin], [Pins.Since]), and all words of the pages that it holds
+//	    exclusively and is not home of. The last Since is with the world stopped, and
+//	    found nothing or what it found was marked through.
+//	R4  The mark scans own objects where they are now: it reads the page,
+//	    by a fault where another process has it.
+//	R5  During a mark, a pointer store shades the old and the new value, whoever is
+//	    home of the destination. To shade a foreign address is to meet it.
+//	R6  At the end of a mark, everything that it met is pinned anew for the process
+//	    at the addresses' owners; only then pins of it that are older than the
+//	    mark's beginning cease to count, everywhere at once.
+//	R7  What travels outside of pages is pinned from before it leaves the sender's hands
+//	    until it is pinned for the receiver ([Pins.Hold], [Pins.Deliver]).
+//
+// Why that is enough. Say process j can come to an object o of slot k, j ≠ k. It got
+// the address in one of these ways:
+//
+//   - From a message: pinned by R7. From a page that it got to itself: pinned by R1.
+//     From a page that it held exclusively and lost: pinned by R1, and
+//     by R2 after its last access, so that a mark that began before has a pin
+//     younger than its beginning, and one that began later finds the address on j's
+//     stack. Such a pin goes only at the end of a mark that began after it and
+//     does not meet o; then j no longer had o when it was marked.
+//   - From an object x, of slot i, on a page of which it has a copy to read. There
+//     may be no pin for j: it may have ended a mark since the copy was made, and copies
+//     are no roots. But the copy is what i sees, too: as long as the page stays as
+//     it is, x refers to o for i. j came to x directly, so that x is pinned at i, or
+//     by way of another object, to which the same applies. So x lives at
+//     i, whose marks meet o (R4), and o is pinned for the home i: from R1 when
+//     the word came to be on the page by somebody else, from R5 and R6 when i wrote it.
+//     When the page changes, j loses its copy first, and R1 pins o for j. When
+//     j forgets x and keeps o in a register, x stays pinned until j's next whole
+//     mark, which meets o: R6 pins o before x is let go.
+//     The globals are such an x that is always reachable, as process 0 scans them in each mark.
+//
+// And o is in the mark of its owner, if it is reachable when that ends. An address
+// that is pinned when the mark begins is a root. One that gets pinned later is returned
+// by Since, unless it was a root already. What if o is reached by a chain of own
+// objects of k that a foreign process changes while k marks (it knows nothing of k's
+// barriers)? It has to get the page to itself, which pins, for R1, what is on it
+// before the change: in k's log, as k has not finished; or it has had the page to itself
+// since before k began. Then it has had all that is on it pinned since it got it, and has
+// met it in each of its marks since (R3). What it wrote there itself it had, and that is
+// the first part again. An address that j obtains after k's last Since
+// was reachable at that time, hence is marked.
+//
+// Own objects that k knows only through foreign pages: on a page that k holds
+// exclusively they are roots (R3). When that page leaves, R1 pins them for its home,
+// which keeps them as long as the object on the page lives; by R2 k sees the page in its
+// held set or the pin, whatever the moment at which its mark begins. Reading such a page
+// where it has left meanwhile makes k wait for the transition and so for its pins.
+//
+// The argument is checked, and each rule shown to be needed, by explorer_test.go in
+// small models; collect_test.go runs programs with collectors on the real code.
+//
+// Cycles across slots stay: reference listing does not find them.
+//
+// # Locks
+//
+// In this order: a page's; that of messages under way in Pins; that of one owner's pins, or
+// of one process's held set, or of one shard of the directory. Of the last three only one
+// is held at a time.
+package coherence

@@ -1,0 +1,471 @@
+package coherence
+
+import (
+	"fmt"
+	"hash/maphash"
+	"math/bits"
+	"slices"
+)
+
+// The explorer visits the states of a small model of the distributed garbage
+// collection, breadth first, and looks for one in which an object is swept that
+// some process can reach. Objects have one field, processes one or two registers
+// (a stack without write barriers); transitions of pages, pins, marks and sweeps
+// follow the package comment, one small step at a time. Pages move for no
+// reason, too, which covers prefetching and migration. A state is remembered by a
+// hash of 64 bits.
+
+const (
+	maxProcs, maxObjects, maxRegs = 3, 3, 2
+	none                          = -1
+)
+
+// model is a configuration and which rules are left out.
+type model struct {
+	procs, regs int
+	home        []int8 // of each object, which has a page to itself
+	flights     bool   // references travel in messages, too
+	limit       int    // of states
+	linked      bool   // the first object refers to the second
+	stray       bool   // it lies on a page that process 1 holds, who alone knows
+	demand      bool   // pages move to who has a use for them only
+	collectors  uint8  // who collects; 0: all
+
+	// Rules that can be left out.
+	noTransitionPins bool // no pins at transitions
+	noHomePin        bool // none for the page's home
+	noRequesterPin   bool // none for who gets the page exclusively
+	noLoserPin       bool // none for who loses it
+	noSince          bool // roots pinned during a mark are not scanned
+	noHeldRoots      bool // pages held exclusively are no roots
+	noForeignBarrier bool // a write to a foreign page shades nothing
+	noNewPins        bool // End drops pins of this cycle, too
+	pruneFirst       bool // End drops at all owners, then pins what was met
+	noHold           bool // a message under way pins nothing
+}
+
+type exState struct {
+	field  [maxObjects]int8
+	reg    [maxProcs][maxRegs]int8
+	alive  uint8
+	owner  [maxObjects]int8 // exclusive holder of the page, or none
+	hold   [maxObjects]uint8
+	old    [maxProcs]uint8 // by holder: objects pinned
+	new    [maxProcs]uint8 // by holder: since its mark began
+	flight int8            // object in a message
+	gc     [maxProcs]exMark
+}
+
+type exMark struct {
+	phase   uint8 // idle, marking, terminated (world stopped), pruned
+	stack   bool  // scanned
+	marked  uint8 // own objects
+	scanned uint8 // own objects
+	met     uint8 // foreign objects
+	pages   uint8 // foreign pages yet to be scanned
+	log     uint8 // pinned, not yet seen by Since
+	seen    uint8 // roots or logged
+}
+
+const (
+	idle = iota
+	marking
+	terminated
+	pruned // only with pruneFirst: dropped, what was met not yet pinned
+)
+
+func (m *model) initial() exState {
+	s := exState{flight: none}
+	for o := range maxObjects {
+		s.field[o], s.owner[o] = none, none
+	}
+	for p := range maxProcs {
+		for r := range maxRegs {
+			s.reg[p][r] = none
+		}
+	}
+	for o, home := range m.home {
+		s.owner[o], s.hold[o] = home, 1<<home
+	}
+	// Each process has an object of its own, and all know the first.
+	for o, home := range m.home {
+		if s.reg[home][0] == none {
+			s.reg[home][0] = int8(o)
+			s.alive |= 1 << o
+		}
+	}
+	if m.linked {
+		s.field[0] = 1
+		s.alive |= 2
+		if m.stray {
+			s.owner[0], s.hold[0] = 1, 1<<1
+			s.reg[1][0] = none
+		} else if m.home[1] != m.home[0] {
+			m.pin(&s, 1, int(m.home[0]))
+		}
+	}
+	for p := 1; p < m.procs; p++ {
+		if m.stray && p == 1 {
+			continue
+		}
+		s.reg[p][m.regs-1] = 0
+		m.pin(&s, 0, p)
+	}
+	return s
+}
+
+func (m *model) pin(s *exState, object int8, holder int) {
+	owner := m.home[object]
+	bit := uint8(1) << object
+	if g := &s.gc[holder]; g.phase != idle {
+		s.new[holder] |= bit
+		s.old[holder] &^= bit
+	} else {
+		s.old[holder] |= bit
+	}
+	if g := &s.gc[owner]; g.phase != idle && g.seen&bit == 0 {
+		g.seen |= bit
+		g.log |= bit
+	}
+}
+
+// transition pins what page o refers to.
+func (m *model) transition(s *exState, o int, requester int, losers uint8, exclusive bool) {
+	f := s.field[o]
+	if f == none || m.noTransitionPins {
+		return
+	}
+	var holders uint8
+	if !m.noHomePin {
+		holders |= 1 << m.home[o]
+	}
+	if !m.noLoserPin {
+		holders |= losers
+	}
+	if !exclusive || !m.noRequesterPin {
+		holders |= 1 << requester
+	}
+	if m.noRequesterPin && exclusive {
+		holders &^= 1 << requester
+	}
+	for p := range m.procs {
+		if holders&(1<<p) != 0 && p != int(m.home[f]) {
+			m.pin(s, f, p)
+		}
+	}
+}
+
+func (m *model) shade(s *exState, p int, object int8) {
+	if object == none {
+		return
+	}
+	if int(m.home[object]) == p {
+		s.gc[p].marked |= 1 << object
+	} else {
+		s.gc[p].met |= 1 << object
+	}
+}
+
+// reachable returns the objects that anybody can get at.
+func (m *model) reachable(s *exState) uint8 {
+	var set uint8
+	var visit func(o int8)
+	visit = func(o int8) {
+		if o != none && set&(1<<o) == 0 {
+			set |= 1 << o
+			visit(s.field[o])
+		}
+	}
+	visit(s.flight)
+	for p := range m.procs {
+		for _, o := range s.reg[p] {
+			visit(o)
+		}
+	}
+	return set
+}
+
+// next calls yield with each successor. It returns a lost object's name.
+func (m *model) next(s *exState, yield func(string, exState)) (lost string) {
+	for p := range m.procs {
+		m.moves(s, p, yield)
+		if phase := s.gc[p].phase; phase == idle || phase == marking {
+			m.mutate(s, p, yield)
+		}
+		if l := m.collect(s, p, yield); l != "" {
+			lost = l
+		}
+	}
+	return lost
+}
+
+// moves are the transitions of pages that p asks for.
+func (m *model) moves(s *exState, p int, yield func(string, exState)) {
+	bit := uint8(1) << p
+	for o := range m.home {
+		read, write := m.uses(s, p, o)
+		if read && s.hold[o]&bit == 0 {
+			n := *s
+			var downgraded uint8
+			if n.owner[o] != none {
+				downgraded = 1 << n.owner[o]
+			}
+			n.owner[o] = none
+			n.hold[o] |= bit
+			m.transition(&n, o, p, downgraded, false)
+			yield(fmt.Sprintf("%d gets page %d", p, o), n)
+		}
+		if write && int(s.owner[o]) != p {
+			n := *s
+			losers := n.hold[o] &^ bit
+			n.owner[o], n.hold[o] = int8(p), bit
+			m.transition(&n, o, p, losers, true)
+			yield(fmt.Sprintf("%d takes page %d", p, o), n)
+		}
+	}
+}
+
+// uses says whether p can have a fault on page o, unless pages move for no reason.
+func (m *model) uses(s *exState, p, o int) (read, write bool) {
+	if !m.demand {
+		return true, true
+	}
+	g := &s.gc[p]
+	write = slices.Contains(s.reg[p][:], int8(o)) || int(m.home[o]) == p && s.alive&(1<<o) == 0
+	return write || (g.marked&^g.scanned|g.pages)&(1<<o) != 0, write
+}
+
+// mutate are the steps of p's program.
+func (m *model) mutate(s *exState, p int, yield func(string, exState)) {
+	bit := uint8(1) << p
+	barrier := func(n *exState, o int, old, new int8) {
+		if n.gc[p].phase == marking && (int(m.home[o]) == p || !m.noForeignBarrier) {
+			m.shade(n, p, old)
+			m.shade(n, p, new)
+		}
+	}
+	for r := range m.regs {
+		v := s.reg[p][r]
+		if v != none {
+			n := *s
+			n.reg[p][r] = none
+			yield(fmt.Sprintf("%d drops %d", p, v), n)
+			if s.hold[v]&bit != 0 && s.field[v] != none {
+				for to := range m.regs {
+					n := *s
+					n.reg[p][to] = s.field[v]
+					yield(fmt.Sprintf("%d loads %d from %d", p, s.field[v], v), n)
+				}
+			}
+			if int(s.owner[v]) == p {
+				for from := range m.regs {
+					if x := s.reg[p][from]; x != s.field[v] && x != none {
+						n := *s
+						barrier(&n, int(v), n.field[v], x)
+						n.field[v] = x
+						yield(fmt.Sprintf("%d stores %d into %d", p, x, v), n)
+					}
+				}
+				if s.field[v] != none {
+					n := *s
+					barrier(&n, int(v), n.field[v], none)
+					n.field[v] = none
+					yield(fmt.Sprintf("%d clears %d", p, v), n)
+				}
+			}
+			if m.flights && s.flight == none {
+				n := *s
+				n.flight = v
+				if n.gc[m.home[v]].phase != idle && !m.noHold {
+					// Hold is an ordinary root: a log entry, where it is new.
+					if g := &n.gc[m.home[v]]; g.seen&(1<<v) == 0 {
+						g.seen |= 1 << v
+						g.log |= 1 << v
+					}
+				}
+				yield(fmt.Sprintf("%d sends %d", p, v), n)
+			}
+			continue
+		}
+		if m.flights && s.flight != none {
+			n := *s
+			n.flight = none
+			n.reg[p][r] = s.flight
+			if !m.noHold {
+				m.pin(&n, s.flight, p)
+			}
+			yield(fmt.Sprintf("%d receives %d", p, s.flight), n)
+		}
+		for o := range m.home {
+			if int(m.home[o]) == p && s.alive&(1<<o) == 0 && int(s.owner[o]) == p {
+				n := *s
+				n.alive |= 1 << o
+				n.reg[p][r] = int8(o)
+				if n.gc[p].phase == marking {
+					n.gc[p].marked |= 1 << o
+					n.gc[p].scanned |= 1 << o
+				}
+				yield(fmt.Sprintf("%d allocates %d", p, o), n)
+			}
+		}
+	}
+}
+
+// collect are the steps of p's garbage collection.
+func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost string) {
+	bit := uint8(1) << p
+	g := &s.gc[p]
+	own := m.own(p)
+	switch g.phase {
+	case idle:
+		if m.collectors != 0 && m.collectors&bit == 0 {
+			return ""
+		}
+		n := *s
+		n.old[p] |= n.new[p]
+		n.new[p] = 0
+		mark := exMark{phase: marking}
+		for h := range m.procs {
+			mark.marked |= (n.old[h] | n.new[h]) & own
+		}
+		if n.flight != none && !m.noHold {
+			mark.marked |= 1 << n.flight & own
+		}
+		mark.seen = mark.marked
+		if !m.noHeldRoots {
+			for o := range m.home {
+				if int(n.owner[o]) == p && own&(1<<o) == 0 {
+					mark.pages |= 1 << o
+				}
+			}
+		}
+		n.gc[p] = mark
+		yield(fmt.Sprintf("%d begins", p), n)
+	case marking:
+		work := false
+		if !g.stack {
+			work = true
+			n := *s
+			for _, o := range n.reg[p] {
+				m.shade(&n, p, o)
+			}
+			n.gc[p].stack = true
+			yield(fmt.Sprintf("%d scans its stack", p), n)
+		}
+		for grey := g.marked&^g.scanned | g.pages; grey != 0; grey &= grey - 1 {
+			work = true
+			o := bits.TrailingZeros8(grey)
+			if s.hold[o]&bit == 0 {
+				continue // it faults first
+			}
+			n := *s
+			m.shade(&n, p, n.field[o])
+			if own&(1<<o) != 0 {
+				n.gc[p].scanned |= 1 << o
+			}
+			n.gc[p].pages &^= 1 << o
+			yield(fmt.Sprintf("%d scans %d", p, o), n)
+		}
+		if g.log != 0 && !m.noSince {
+			work = true
+			n := *s
+			n.gc[p].marked |= g.log & own
+			n.gc[p].log = 0
+			yield(fmt.Sprintf("%d scans new pins", p), n)
+		}
+		if !work {
+			n := *s
+			n.gc[p].phase = terminated
+			n.gc[p].log = 0
+			yield(fmt.Sprintf("%d terminates", p), n)
+		}
+	case terminated, pruned:
+		n := *s
+		if m.noNewPins {
+			n.new[p] = 0
+		}
+		if g.phase == terminated {
+			dead := own & s.alive &^ g.marked
+			if l := dead & m.reachable(s); l != 0 {
+				return fmt.Sprintf("%d sweeps %d", p, bits.TrailingZeros8(l))
+			}
+			for o := range m.home {
+				if dead&(1<<o) != 0 {
+					// What the page says of a dead object is garbage for its home, which
+					// may not even have the page: the words stay until it is reused.
+					// Here they go, which only makes pins fewer.
+					n.field[o] = none
+				}
+			}
+			n.alive &^= dead
+			n.old[p] = 0
+			if m.pruneFirst {
+				n.gc[p].phase = pruned
+				yield(fmt.Sprintf("%d prunes", p), n)
+				return ""
+			}
+		}
+		for o := range m.home {
+			if g.met&(1<<o) != 0 {
+				m.pin(&n, int8(o), p)
+			}
+		}
+		n.old[p] |= n.new[p]
+		n.new[p] = 0
+		n.gc[p] = exMark{}
+		yield(fmt.Sprintf("%d ends", p), n)
+	}
+	return ""
+}
+
+func (m *model) own(p int) (set uint8) {
+	for o, home := range m.home {
+		if int(home) == p {
+			set |= 1 << o
+		}
+	}
+	return set
+}
+
+// explore returns how many states there are, whether these are all, and the way to
+// a lost object.
+func (m *model) explore() (states int, all bool, trace []string) {
+	type node struct {
+		state  exState
+		parent int32
+	}
+	seed := maphash.MakeSeed()
+	seen := map[uint64]struct{}{}
+	nodes := []node{{m.initial(), -1}}
+	seen[maphash.Comparable(seed, nodes[0].state)] = struct{}{}
+	for i := 0; i < len(nodes); i++ {
+		if len(nodes) > m.limit {
+			return len(nodes), false, nil
+		}
+		s := nodes[i].state
+		lost := m.next(&s, func(_ string, n exState) {
+			h := maphash.Comparable(seed, n)
+			if _, ok := seen[h]; !ok {
+				seen[h] = struct{}{}
+				nodes = append(nodes, node{n, int32(i)})
+			}
+		})
+		if lost == "" {
+			continue
+		}
+		trace := []string{lost}
+		for at := i; nodes[at].parent >= 0; at = int(nodes[at].parent) {
+			parent := nodes[nodes[at].parent].state
+			step := "?"
+			m.next(&parent, func(name string, n exState) {
+				if n == nodes[at].state {
+					step = name
+				}
+			})
+			trace = append(trace, step)
+		}
+		slices.Reverse(trace)
+		return len(nodes), false, trace
+	}
+	return len(nodes), true, nil
+}

@@ -1,0 +1,229 @@
+package coherence
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Fault is an access that a process could not make.
+type Fault struct {
+	Process int
+	Addr    uintptr // anywhere on the page
+	Write   bool
+	// WP says that the page is there and not writable; else it is missing.
+	WP bool
+}
+
+// Outcome says how a fault was answered.
+type Outcome uint8
+
+const (
+	// Failed is the outcome beside an error.
+	Failed Outcome = iota
+	// Retried faults were answered already, or overtaken: who waits tries again.
+	Retried
+	// Zeroed faults met a hole on a page that the process has to itself.
+	Zeroed
+	// Shared faults got a read-only copy.
+	Shared
+	// Upgraded faults made a read-only copy the only one, and writable.
+	Upgraded
+	// Stolen faults got the page writable, from whoever had it.
+	Stolen
+	// Migrated faults are reads that got the page writable.
+	Migrated
+	// Outcomes is the number of outcomes.
+	Outcomes
+)
+
+var outcomeNames = [Outcomes]string{"failed", "retried", "zeroed", "shared", "upgraded", "stolen", "migrated"}
+
+func (o Outcome) String() string {
+	if o < Outcomes {
+		return outcomeNames[o]
+	}
+	return fmt.Sprintf("Outcome(%d)", uint8(o))
+}
+
+// Handle answers a fault: it moves or copies the page as is needed and wakes who
+// waits. With an error nobody was woken. Where Unmapped(err), nothing has changed;
+// after any other error the contents of the page may be lost.
+func (d *Directory) Handle(f Fault) (Outcome, error) {
+	addr := f.Addr &^ (PageSize - 1)
+	p, err := d.page(addr)
+	if err == nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		var outcome Outcome
+		if outcome, err = d.handle(p, addr, f); err == nil {
+			return outcome, nil
+		}
+	}
+	kind := "read"
+	if f.Write {
+		kind = "write"
+	}
+	return Failed, fmt.Errorf("coherence: process %d: %s of %#x: %w", f.Process, kind, f.Addr, err)
+}
+
+// handle is Handle with p, the page at addr, locked.
+func (d *Directory) handle(p *page, addr uintptr, f Fault) (Outcome, error) {
+	m, err := d.memory(f.Process)
+	if err != nil {
+		return Failed, err
+	}
+	holds := p.holders.Has(f.Process)
+	switch {
+	case f.WP && !holds:
+		// It lost the page between the fault and now. Once woken it will find the
+		// page missing. To unprotect would be wrong: there may be a hole, which
+		// the directory must hear of.
+		return Retried, m.Wake(addr)
+	case f.WP && p.exclusive:
+		return Retried, m.Unprotect(addr)
+	case f.WP:
+		return Upgraded, d.upgrade(p, addr, f.Process, m)
+	case holds && (p.exclusive || p.holders.Len() == 1):
+		// Never touched, or released by MADV_REMOVE; or there is a page, and
+		// the fault is one that was answered already.
+		p.exclusive, p.owner = true, int16(f.Process)
+		return Zeroed, m.InstallZero(addr)
+	case f.Write:
+		return Stolen, d.steal(p, addr, f.Process, m)
+	case !holds && p.exclusive && !d.options.NoMigration && p.migration.grant():
+		return Migrated, d.steal(p, addr, f.Process, m)
+	default:
+		// A holder gets here too, with a hole in a page that others have: its home
+		// released it. They agree on the contents, so it gets those.
+		return Shared, d.share(p, addr, f.Process, m)
+	}
+}
+
+// The steps of the three transitions are in this order for the reasons given in
+// the package comment: no process may read what is pinned before the pins
+// are there (pin before install), a loser's pins are younger than its last access
+// (drop before pin), and a page that a process can write to is in its held set
+// as long as its words might not be pinned (hold before pin, release after it).
+
+// share gives process a read-only copy.
+func (d *Directory) share(p *page, addr uintptr, process int, to Memory) error {
+	buf := d.buffer()
+	defer d.buffers.Put(buf)
+	affected := SetOf(process, int(p.home))
+	exclusive, owner := p.exclusive, int(p.owner)
+	if exclusive {
+		affected.Add(owner)
+		if err := d.protect(owner, addr); err != nil {
+			return err
+		}
+	}
+	if err := d.read(p, addr, buf); err != nil {
+		return err
+	}
+	p.migration.shared(p, process)
+	p.exclusive = false
+	p.holders.Add(process)
+	d.pins.PinPage(buf, affected)
+	if exclusive && owner != int(p.home) {
+		d.release(owner, addr)
+	}
+	return to.Install(addr, buf, false)
+}
+
+// upgrade makes the read-only copy of process the only one, and writable.
+func (d *Directory) upgrade(p *page, addr uintptr, process int, to Memory) error {
+	buf := d.buffer()
+	defer d.buffers.Put(buf)
+	if err := d.read(p, addr, buf); err != nil {
+		return err
+	}
+	p.migration.upgraded(p, process)
+	if err := d.take(p, addr, process, buf); err != nil {
+		return err
+	}
+	return to.Unprotect(addr)
+}
+
+// steal gives process the page to itself.
+func (d *Directory) steal(p *page, addr uintptr, process int, to Memory) error {
+	buf := d.buffer()
+	defer d.buffers.Put(buf)
+	if p.exclusive {
+		if err := d.protect(int(p.owner), addr); err != nil {
+			return err
+		}
+	}
+	if err := d.read(p, addr, buf); err != nil {
+		return err
+	}
+	if err := d.take(p, addr, process, buf); err != nil {
+		return err
+	}
+	return to.Install(addr, buf, true)
+}
+
+// take makes process the only holder, and pins data, the contents.
+func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byte) error {
+	affected := p.holders
+	affected.Add(process)
+	affected.Add(int(p.home))
+	for holder := range p.holders.All() {
+		if holder == process {
+			continue
+		}
+		m, err := d.memory(holder)
+		if err != nil {
+			return err
+		}
+		if err := m.Drop(addr); err != nil {
+			return fmt.Errorf("taking the copy of process %d: %w", holder, err)
+		}
+	}
+	if process != int(p.home) {
+		d.hold(process, addr)
+	}
+	d.pins.PinPage(data, affected)
+	if p.exclusive && int(p.owner) != process {
+		d.release(int(p.owner), addr)
+	}
+	p.holders = SetOf(process)
+	p.owner, p.exclusive = int16(process), true
+	return nil
+}
+
+func (d *Directory) protect(process int, addr uintptr) error {
+	m, err := d.memory(process)
+	if err != nil {
+		return err
+	}
+	if err := m.Protect(addr); err != nil {
+		return fmt.Errorf("protecting the copy of process %d: %w", process, err)
+	}
+	return nil
+}
+
+// read gets the contents of a page that is read-only everywhere. The copies are
+// equal, except that the home's may be a hole because it released the page. So
+// another one is preferred.
+func (d *Directory) read(p *page, addr uintptr, buf *[PageSize]byte) error {
+	from := int(p.home)
+	for holder := range p.holders.All() {
+		if from == int(p.home) {
+			from = holder
+		}
+	}
+	m, err := d.memory(from)
+	if err != nil {
+		return err
+	}
+	if err := m.Read(addr, buf); err != nil {
+		return fmt.Errorf("reading the copy of process %d: %w", from, err)
+	}
+	return nil
+}
+
+func (d *Directory) buffer() *[PageSize]byte { return d.buffers.Get().(*[PageSize]byte) }
+
+// Unmapped says whether err is about an access to where no memory is: the
+// program is at fault, not the directory.
+func Unmapped(err error) bool { return errors.Is(err, ErrUnmapped) }

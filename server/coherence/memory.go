@@ -1,0 +1,36 @@
+package coherence
+
+import "errors"
+
+// Memory is what the directory does with the shared memory of one process. All
+// calls for one page are made with that page locked. A page of the memory is
+// a hole, readable, or readable and writable.
+//
+// The memory of a process that is gone keeps its contents: Read works, the
+// other methods do nothing.
+type Memory interface {
+	// Protect makes page read-only: once it returns, the process does not
+	// write to page without a fault, and none of its earlier writes is
+	// missing from what Read returns. A hole stays one.
+	Protect(page uintptr) error
+	// Read copies the contents of page to buf. A hole reads as zeros, and stays
+	// one.
+	Read(page uintptr, buf *[PageSize]byte) error
+	// Drop makes page a hole: the next access faults.
+	Drop(page uintptr) error
+	// Install puts data where page is a hole and wakes who waits for it.
+	// Where page is none, its contents are equal to data already, and Install
+	// does the rest.
+	Install(page uintptr, data *[PageSize]byte, writable bool) error
+	// InstallZero puts a writable page of zeros where page is a hole. Where it
+	// is none it only makes it writable. It wakes who waits.
+	InstallZero(page uintptr) error
+	// Unprotect makes page writable and wakes who waits.
+	Unprotect(page uintptr) error
+	// Wake makes who waits for page try again.
+	Wake(page uintptr) error
+}
+
+// ErrUnmapped is wrapped by errors of a Memory that has nothing mapped at the
+// page's address: the program followed a pointer to where no memory is.
+var ErrUnmapped = errors.New("nothing is mapped at the address")

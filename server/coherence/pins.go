@@ -1,0 +1,344 @@
+package coherence
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Pins is the set of addresses that other processes may know: the roots that
+// distributed references add to the garbage collection of each process. See
+// the package comment for why that is enough.
+//
+// A pin is (owner of the address, holder, address, seq). seq is the number of
+// marks that have begun anywhere, so a pin of a holder is older than its
+// present mark or not, which is all that is ever asked. A holder's floor is
+// the seq below which its pins do not count: ending a mark is an increase of
+// the floor, at all owners at once.
+type Pins struct {
+	layout Layout
+	seq    atomic.Uint32
+	floors []atomic.Uint32 // by holder
+	start  []atomic.Uint32 // by holder: seq of its present mark
+	owners []pinOwner
+
+	mu      sync.Mutex // guards flights, token; taken before a pinOwner's
+	flights map[uint64]flight
+	token   uint64
+
+	unsound unsoundness
+}
+
+// flight is a message under way that carries an address.
+type flight struct {
+	owner int
+	addr  uintptr
+}
+
+type pinOwner struct {
+	mu      sync.Mutex
+	table   *pinTable
+	mark    uint32 // number of the owner's marks
+	marking bool
+	log     []uintptr // pinned in this mark, not yet returned by Since
+	_       [64]byte  // the locks of two owners are in different cache lines
+}
+
+// unsoundness turns rules off, for tests that must then find a lost object.
+type unsoundness struct {
+	noLog  bool // Since returns nothing
+	noPage bool // PinPage does nothing
+}
+
+// NewPins returns the pins of a session with the given layout.
+func NewPins(layout Layout) *Pins {
+	processes := layout.Slots
+	p := &Pins{
+		layout:  layout,
+		floors:  make([]atomic.Uint32, processes),
+		start:   make([]atomic.Uint32, processes),
+		owners:  make([]pinOwner, processes),
+		flights: make(map[uint64]flight),
+	}
+	p.seq.Store(1)
+	for i := range p.owners {
+		p.owners[i].table = newPinTable(processes, 0)
+	}
+	return p
+}
+
+// live says whether anybody holds the address of row.
+func (p *Pins) live(row pinRow) bool {
+	if row[cellFlights] != 0 {
+		return true
+	}
+	for holder, seq := range row[cellSeq:] {
+		if seq != 0 && seq >= p.floors[holder].Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// row returns the row of addr and, in a mark of the owner, reports addr.
+// o.mu is held.
+func (p *Pins) row(o *pinOwner, addr uintptr) pinRow {
+	if o.table.full() {
+		o.table = o.table.rebuilt(p.live)
+	}
+	row := o.table.add(addr)
+	if o.marking && row[cellSeen] != o.mark {
+		row[cellSeen] = o.mark
+		if !p.unsound.noLog {
+			o.log = append(o.log, addr)
+		}
+	}
+	return row
+}
+
+// Pin notes that holder knows addr, which owner allocated. It counts until the
+// end of holder's first mark that begins later and does not meet addr.
+func (p *Pins) Pin(owner, holder int, addr uintptr) {
+	if addr == 0 {
+		return
+	}
+	o := &p.owners[owner]
+	o.mu.Lock()
+	p.row(o, addr)[cellSeq+holder] = p.seq.Load()
+	o.mu.Unlock()
+}
+
+// PinPage pins every aligned word of data that looks like an address in a slot
+// for each of holders, but not for the address's own owner: what that does with
+// its own objects is the business of its own marks.
+func (p *Pins) PinPage(data *[PageSize]byte, holders Set) {
+	if p.unsound.noPage {
+		return
+	}
+	const words = PageSize / 8
+	layout := &p.layout
+	var (
+		found  [words]uintptr
+		n      int
+		owners Set
+		span   = uintptr(layout.Slots) * layout.SlotSize
+		shift  = bits.TrailingZeros64(uint64(layout.SlotSize))
+		last   uintptr
+	)
+	for _, word := range (*[words]uintptr)(unsafe.Pointer(data)) {
+		if word-layout.Base < span && word != last {
+			found[n] = word
+			n++
+			last = word
+			owners.Add(int((word - layout.Base) >> shift))
+		}
+	}
+	if n == 0 {
+		return
+	}
+	var list [MaxProcesses]uint8
+	for owner := range owners.All() {
+		k := 0
+		for holder := range holders.All() {
+			if holder != owner {
+				list[k] = uint8(holder)
+				k++
+			}
+		}
+		if k == 0 {
+			continue
+		}
+		slot := layout.Slot(owner)
+		o := &p.owners[owner]
+		o.mu.Lock()
+		seq := p.seq.Load()
+		for _, addr := range found[:n] {
+			if addr-slot.Start >= layout.SlotSize {
+				continue
+			}
+			row := p.row(o, addr)
+			for _, holder := range list[:k] {
+				row[cellSeq+int(holder)] = seq
+			}
+		}
+		o.mu.Unlock()
+	}
+}
+
+// Begin starts a mark of process, whose world is stopped. It returns the
+// addresses in its slot that are pinned: roots of the mark. Those that get
+// pinned from now on are returned by Since. Only after Begin may the caller
+// ask for Directory.HeldExclusive.
+func (p *Pins) Begin(process int) (roots []uintptr) {
+	// The holder's side first: an earlier start only keeps more.
+	p.start[process].Store(p.seq.Add(1))
+
+	o := &p.owners[process]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.mark++
+	o.marking = true
+	o.log = o.log[:0]
+	for i, key := range o.table.keys {
+		if key == 0 {
+			continue
+		}
+		if row := o.table.row(i); p.live(row) {
+			row[cellSeen] = o.mark
+			roots = append(roots, key)
+		}
+	}
+	if dead := o.table.used - len(roots); dead > o.table.used/2 {
+		o.table = o.table.rebuilt(p.live)
+	}
+	return roots
+}
+
+// Since returns the addresses in process's slot that got pinned since Begin or
+// the last Since, and were not pinned then.
+func (p *Pins) Since(process int) []uintptr {
+	o := &p.owners[process]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.log) == 0 {
+		return nil
+	}
+	log := o.log
+	o.log = nil
+	return log
+}
+
+// End ends the mark of process. met are the addresses in other slots that the
+// mark met; others are ignored. What process holds is now what it met, and what
+// was pinned for it since Begin.
+func (p *Pins) End(process int, met []uintptr) {
+	// All of met is pinned before anything ceases to count: an object that was
+	// protected by way of another one is at no time without a pin.
+	layout := &p.layout
+	byOwner := make([][]uintptr, len(p.owners))
+	for _, addr := range met {
+		if !layout.slots().Contains(addr) {
+			continue
+		}
+		if owner := int((addr - layout.Base) / layout.SlotSize); owner != process {
+			byOwner[owner] = append(byOwner[owner], addr)
+		}
+	}
+	for owner, addrs := range byOwner {
+		// In portions, because faults wait for the lock.
+		const portion = 256
+		o := &p.owners[owner]
+		for len(addrs) > 0 {
+			n := min(len(addrs), portion)
+			o.mu.Lock()
+			seq := p.seq.Load()
+			for _, addr := range addrs[:n] {
+				p.row(o, addr)[cellSeq+process] = seq
+			}
+			o.mu.Unlock()
+			addrs = addrs[n:]
+		}
+	}
+	p.floors[process].Store(p.start[process].Load())
+
+	o := &p.owners[process]
+	o.mu.Lock()
+	o.marking = false
+	o.log = nil
+	o.mu.Unlock()
+}
+
+// Hold pins addr for a message under way, until Deliver or Discard. The sender calls
+// it while it still holds the reference itself.
+func (p *Pins) Hold(owner int, addr uintptr) (token uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := &p.owners[owner]
+	o.mu.Lock()
+	p.row(o, addr)[cellFlights]++
+	o.mu.Unlock()
+	p.token++
+	p.flights[p.token] = flight{owner, addr}
+	return p.token
+}
+
+// Deliver turns the pin of a message into an ordinary one of holder, which has
+// the address now or gets it before its next mark ends. holder may be the owner.
+// An unknown token, or one delivered before, does nothing.
+func (p *Pins) Deliver(token uint64, holder int) {
+	p.land(token, func(row pinRow) { row[cellSeq+holder] = p.seq.Load() })
+}
+
+// Discard gives up the pin of a message that reaches nobody.
+func (p *Pins) Discard(token uint64) { p.land(token, func(pinRow) {}) }
+
+func (p *Pins) land(token uint64, at func(pinRow)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, ok := p.flights[token]
+	if !ok {
+		return
+	}
+	delete(p.flights, token)
+	o := &p.owners[f.owner]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	row := p.row(o, f.addr)
+	at(row)
+	row[cellFlights]--
+}
+
+// Abandon gives up all that process holds: it is gone.
+func (p *Pins) Abandon(process int) {
+	p.start[process].Store(math.MaxUint32)
+	p.floors[process].Store(math.MaxUint32)
+}
+
+// Len returns how many addresses are pinned at owner.
+func (p *Pins) Len(owner int) (n int) {
+	o := &p.owners[owner]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, key := range o.table.keys {
+		if key != 0 && p.live(o.table.row(i)) {
+			n++
+		}
+	}
+	return n
+}
+
+// Holders returns who holds addr at owner, and how many messages under way do.
+// It is meant for tests and reports.
+func (p *Pins) Holders(owner int, addr uintptr) (holders Set, flights int) {
+	o := &p.owners[owner]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if addr == 0 {
+		return
+	}
+	for i, key := range o.table.keys {
+		if key != addr {
+			continue
+		}
+		row := o.table.row(i)
+		for holder, seq := range row[cellSeq:] {
+			if seq != 0 && seq >= p.floors[holder].Load() {
+				holders.Add(holder)
+			}
+		}
+		return holders, int(row[cellFlights])
+	}
+	return
+}
+
+// String returns the numbers of pins, by owner.
+func (p *Pins) String() string {
+	counts := make([]int, len(p.owners))
+	for i := range counts {
+		counts[i] = p.Len(i)
+	}
+	return fmt.Sprintf("pins by owner: %d", counts)
+}

@@ -1,0 +1,196 @@
+package pager
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"remotec.dev/server/coherence"
+)
+
+// process is the shared memory of one process: the coherence.Memory of it.
+type process struct {
+	id     int
+	layout coherence.Layout
+	memfd  int
+	uffd   int
+	gone   atomic.Bool // its address space is
+
+	mu         sync.RWMutex         // guards registered
+	registered map[uintptr]struct{} // own granules, by start
+
+	copied atomic.Uint64 // bytes installed
+}
+
+var _ coherence.Memory = (*process)(nil)
+
+// Protect implements [coherence.Memory].
+func (p *process) Protect(addr uintptr) error {
+	if home, _ := p.layout.Home(addr); home == p.id {
+		if err := p.register(p.layout.GranuleOf(addr)); err != nil {
+			return err
+		}
+	}
+	// A hole gets a marker in the page table, and faults as missing in any case.
+	return p.check("write-protecting", addr, func() error { return writeProtect(p.uffd, addr, writeProtectModeWP) })
+}
+
+// register makes the process's own memory in g fault. Before it returns, no thread
+// is in the middle of a fault there that the kernel would answer on its own: the
+// kernel registers with the process's memory map locked.
+func (p *process) register(g coherence.Range) error {
+	p.mu.RLock()
+	_, ok := p.registered[g.Start]
+	p.mu.RUnlock()
+	if ok {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.registered[g.Start]; ok {
+		return nil
+	}
+	err := p.check("registering", g.Start, func() error { return Register(p.uffd, g.Start, g.End-g.Start) })
+	if errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("%w: %w", coherence.ErrUnmapped, err)
+	}
+	if err == nil {
+		p.registered[g.Start] = struct{}{}
+	}
+	return err
+}
+
+// Read implements [coherence.Memory].
+func (p *process) Read(addr uintptr, buf *[coherence.PageSize]byte) error {
+	offset, err := p.offset(addr)
+	if err != nil {
+		return err
+	}
+	n, err := pread(p.memfd, buf[:], offset)
+	if err == nil && n < len(buf) {
+		err = errors.New("the file is too short: size it by Layout.FileSize before Attach")
+	}
+	if err != nil {
+		return fmt.Errorf("reading %#x of process %d from its memfd: %w", addr, p.id, err)
+	}
+	return nil
+}
+
+func pread(fd int, buf []byte, offset int64) (n int, err error) {
+	for {
+		if n, err = unix.Pread(fd, buf, offset); err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// Drop implements [coherence.Memory].
+func (p *process) Drop(addr uintptr) error {
+	offset, err := p.offset(addr)
+	if err != nil {
+		return err
+	}
+	for {
+		err = unix.Fallocate(p.memfd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, coherence.PageSize)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("punching %#x out of process %d's memfd: %w", addr, p.id, err)
+	}
+	return nil
+}
+
+// Install implements [coherence.Memory].
+func (p *process) Install(addr uintptr, data *[coherence.PageSize]byte, writable bool) error {
+	var mode, protect uint64 = copyModeWP, writeProtectModeWP
+	if writable {
+		mode, protect = 0, 0
+	}
+	p.copied.Add(coherence.PageSize)
+	return p.check("installing", addr, func() error {
+		err := copyPage(p.uffd, addr, data, mode)
+		if err != unix.EEXIST {
+			return err
+		}
+		// Another fault on the page was answered since this one was read.
+		if err := writeProtect(p.uffd, addr, protect); err != nil {
+			return err
+		}
+		return wake(p.uffd, addr)
+	})
+}
+
+// InstallZero implements [coherence.Memory].
+func (p *process) InstallZero(addr uintptr) error {
+	return p.check("zeroing", addr, func() error {
+		err := zeroPage(p.uffd, addr)
+		if err != unix.EEXIST {
+			return err
+		}
+		return writeProtect(p.uffd, addr, 0)
+	})
+}
+
+// Unprotect implements [coherence.Memory]. The ioctl wakes who waits.
+func (p *process) Unprotect(addr uintptr) error {
+	return p.check("unprotecting", addr, func() error { return writeProtect(p.uffd, addr, 0) })
+}
+
+// Wake implements [coherence.Memory].
+func (p *process) Wake(addr uintptr) error {
+	return p.check("waking", addr, func() error { return wake(p.uffd, addr) })
+}
+
+// Poison makes accesses to a hole raise SIGBUS.
+func (p *process) Poison(addr uintptr) error {
+	return p.check("poisoning", addr, func() error {
+		if err := poison(p.uffd, addr); err != nil {
+			return err
+		}
+		return wake(p.uffd, addr)
+	})
+}
+
+func (p *process) offset(addr uintptr) (int64, error) {
+	offset, ok := p.layout.Offset(addr)
+	if !ok {
+		return 0, fmt.Errorf("%#x is in no slot and no range of globals", addr)
+	}
+	return offset, nil
+}
+
+// check makes an operation on the process's address space. One that is gone, or about
+// to be, is no error: its memfd stays what it was.
+//
+// The kernel says ESRCH where the address space is gone. While it is being taken
+// down, ranges cannot be found: ENOENT or ENOMEM, which also stand for a range that
+// is not mapped or a lack of memory. So these are tried again for a while.
+func (p *process) check(doing string, addr uintptr, operation func() error) error {
+	if p.gone.Load() {
+		return nil
+	}
+	for wait := 100 * time.Microsecond; ; wait *= 2 {
+		err := operation()
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, unix.ESRCH) {
+			p.gone.Store(true)
+			return nil
+		}
+		missing := errors.Is(err, unix.ENOENT)
+		if !missing && !errors.Is(err, unix.ENOMEM) || wait > 50*time.Millisecond {
+			if missing {
+				err = fmt.Errorf("%w: %w", coherence.ErrUnmapped, err)
+			}
+			return fmt.Errorf("%s %#x of process %d: %w", doing, addr, p.id, err)
+		}
+		time.Sleep(wait)
+	}
+}

@@ -1,0 +1,91 @@
+package pager
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"remotec.dev/server/coherence"
+)
+
+// serve answers faults of a until Close. The goroutine has a thread to itself: waking
+// a thread that waits in the kernel costs less than a goroutine that is parked.
+func (p *Pager) serve(a *attached) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for {
+		m, err := p.next(a)
+		if err != nil {
+			p.config.Logger.Error("faults of a process are no longer answered", "process", a.id, "error", err)
+			p.config.Failed(a.id, err)
+			return
+		}
+		if m == nil {
+			return
+		}
+		start := time.Now()
+		outcome := p.answer(a, m)
+		a.counters.count(outcome, time.Since(start))
+	}
+}
+
+// next waits for an event; nil means that the pager is closed.
+func (p *Pager) next(a *attached) (*message, error) {
+	var m message
+	// One event at a time: what is left can be taken by another thread. To spin here
+	// before the poll made faults slower: on two processors, where waking across an
+	// idle one costs most, the best case is that pager and program share one.
+	buf := unsafe.Slice((*byte)(unsafe.Pointer(&m)), unsafe.Sizeof(m))
+	for {
+		n, err := unix.Read(a.uffd, buf)
+		switch {
+		case err == nil && n == len(buf):
+			return &m, nil
+		case err == nil:
+			return nil, fmt.Errorf("pager: process %d: an event of %d bytes", a.id, n)
+		case err == unix.EINTR:
+			continue
+		case err != unix.EAGAIN:
+			return nil, fmt.Errorf("pager: reading the userfaultfd of process %d: %w (has its handshake been made?)", a.id, err)
+		}
+		fds := []unix.PollFd{{Fd: int32(a.uffd), Events: unix.POLLIN}, {Fd: int32(p.stop), Events: unix.POLLIN}}
+		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+			return nil, fmt.Errorf("pager: waiting for faults of process %d: %w", a.id, err)
+		}
+		if fds[1].Revents != 0 {
+			return nil, nil
+		}
+	}
+}
+
+// answer makes the thread that waits for m go on, one way or another.
+func (p *Pager) answer(a *attached, m *message) coherence.Outcome {
+	if m.event != eventPagefault {
+		// Others come only where features were asked for that are not in Features.
+		p.fail(a, fmt.Errorf("pager: process %d: unexpected userfaultfd event %#x", a.id, m.event))
+		return coherence.Failed
+	}
+	f := coherence.Fault{
+		Process: a.id,
+		Addr:    uintptr(m.address),
+		Write:   m.flags&(pagefaultFlagWrite|pagefaultFlagWP) != 0,
+		WP:      m.flags&pagefaultFlagWP != 0,
+	}
+	outcome, err := p.directory.Handle(f)
+	if err == nil {
+		return outcome
+	}
+	if poisonErr := a.Poison(f.Addr &^ (coherence.PageSize - 1)); poisonErr != nil {
+		err = fmt.Errorf("%w (and %w)", err, poisonErr)
+	}
+	p.fail(a, err)
+	return outcome
+}
+
+func (p *Pager) fail(a *attached, err error) {
+	p.config.Logger.Error("a fault cannot be answered", "process", a.id, "error", err)
+	p.config.Failed(a.id, err)
+}

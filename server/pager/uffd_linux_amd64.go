@@ -1,0 +1,143 @@
+package pager
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// From linux/userfaultfd.h. The ioctl numbers are those of _IOWR and _IOR with type
+// 0xAA on x86.
+const (
+	uffdioAPI          = 0xC018AA3F
+	uffdioRegister     = 0xC020AA00
+	uffdioWake         = 0x8010AA02
+	uffdioCopy         = 0xC028AA03
+	uffdioZeroPage     = 0xC020AA04
+	uffdioWriteProtect = 0xC018AA06
+	uffdioPoison       = 0xC020AA08
+
+	uffdAPI = 0xAA
+
+	registerModeMissing = 1 << 0
+	registerModeWP      = 1 << 1
+
+	copyModeWP         = 1 << 1
+	writeProtectModeWP = 1 << 0
+
+	eventPagefault     = 0x12
+	pagefaultFlagWrite = 1 << 0
+	pagefaultFlagWP    = 1 << 1
+
+	// usefaultfd(2): the flag of the system call.
+	userModeOnly = 1
+	// The only ioctl of /dev/userfaultfd, which makes a userfaultfd.
+	userfaultfdNew = 0xAA00
+)
+
+// Features are what a process asks for in its UFFDIO_API handshake:
+// write-protect faults, missing faults on shared memory, and write protection of
+// shared memory. Poisoning is left out where the kernel has none (before 6.6).
+const Features = 1<<0 | 1<<5 | 1<<12
+
+type (
+	// struct uffd_msg, of a page fault.
+	message struct {
+		event    uint8
+		_        [7]byte
+		flags    uint64
+		address  uint64
+		threadID uint64 // and feature-dependent others
+	}
+	uffdioRange struct{ start, len uint64 }
+	apiArg      struct{ api, features, ioctls uint64 }
+	registerArg struct {
+		uffdioRange
+		mode, ioctls uint64
+	}
+	copyArg struct {
+		dst, src, len, mode uint64
+		copy                int64
+	}
+	zeroArg struct {
+		uffdioRange
+		mode uint64
+		zero int64
+	}
+	protectArg struct {
+		uffdioRange
+		mode uint64
+	}
+	poisonArg struct {
+		uffdioRange
+		mode    uint64
+		updated int64
+	}
+)
+
+// ioctl makes the call until it is not interrupted, nor refused because the
+// process's memory map is just changing.
+func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EAGAIN, unix.EINTR:
+			runtime.Gosched()
+		default:
+			return errno
+		}
+	}
+}
+
+// Handshake makes the UFFDIO_API call that a process has to make before it uses its
+// userfaultfd. It is here for tests; the runtime has its own.
+func Handshake(uffd int) error {
+	arg := apiArg{api: uffdAPI, features: Features}
+	if err := ioctl(uffd, uffdioAPI, unsafe.Pointer(&arg)); err != nil {
+		return fmt.Errorf("userfaultfd handshake (UFFDIO_API, features %#x): %w", uint64(Features), err)
+	}
+	return nil
+}
+
+// Register puts a range under the control of uffd, for missing pages and writes to
+// protected ones.
+func Register(uffd int, start, size uintptr) error {
+	arg := registerArg{uffdioRange{uint64(start), uint64(size)}, registerModeMissing | registerModeWP, 0}
+	if err := ioctl(uffd, uffdioRegister, unsafe.Pointer(&arg)); err != nil {
+		return fmt.Errorf("registering %#x-%#x with userfaultfd: %w", start, start+size, err)
+	}
+	return nil
+}
+
+func page(addr uintptr) uffdioRange { return uffdioRange{uint64(addr), 4096} }
+
+func wake(uffd int, addr uintptr) error {
+	arg := page(addr)
+	return ioctl(uffd, uffdioWake, unsafe.Pointer(&arg))
+}
+
+func copyPage(uffd int, addr uintptr, data *[4096]byte, mode uint64) error {
+	arg := copyArg{dst: uint64(addr), src: uint64(uintptr(unsafe.Pointer(data))), len: 4096, mode: mode}
+	err := ioctl(uffd, uffdioCopy, unsafe.Pointer(&arg))
+	runtime.KeepAlive(data)
+	return err
+}
+
+func zeroPage(uffd int, addr uintptr) error {
+	arg := zeroArg{uffdioRange: page(addr)}
+	return ioctl(uffd, uffdioZeroPage, unsafe.Pointer(&arg))
+}
+
+func writeProtect(uffd int, addr uintptr, mode uint64) error {
+	arg := protectArg{page(addr), mode}
+	return ioctl(uffd, uffdioWriteProtect, unsafe.Pointer(&arg))
+}
+
+func poison(uffd int, addr uintptr) error {
+	arg := poisonArg{uffdioRange: page(addr)}
+	return ioctl(uffd, uffdioPoison, unsafe.Pointer(&arg))
+}

@@ -1,0 +1,151 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/fds"
+)
+
+// process is one OS process of the program, with its control connection.
+type process struct {
+	s       *Session
+	number  int
+	control *fds.Conn
+	frames  *fds.FrameReader
+
+	sendMu sync.Mutex // serialises writes on control, guards out
+	out    []byte
+
+	collectMu sync.Mutex
+	collector collector // guarded by collectMu
+}
+
+func newProcess(s *Session, number int, r *fds.FrameReader) *process {
+	return &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096)}
+}
+
+// answer answers the attach.
+func (p *process) answer() error {
+	s := p.s
+	cfg := &s.cfg
+	answer := wire.Attached{
+		Session: cfg.ID, Process: uint32(p.number), Processes: uint32(len(s.procs)), PID: uint32(os.Getpid()),
+		Lease: s.lease(firstLease), Server: cfg.Name, Key: s.key,
+	}
+	if cfg.Hand {
+		answer.Policy |= wire.PolicyHand
+		if cfg.Local {
+			answer.Std = direct()
+		}
+	}
+	if cfg.Ring {
+		answer.Policy |= wire.PolicyRing
+	}
+	if cfg.Stdio {
+		answer.Policy |= wire.PolicyStdio
+	}
+	if cfg.Spread {
+		answer.Policy |= wire.PolicySpread
+	}
+	frame, ok := wire.PutAttached(make([]byte, 4096), &answer)
+	if !ok {
+		return errors.New("server name is too long for an Attached frame")
+	}
+	if _, err := p.control.Write(frame); err != nil {
+		return fmt.Errorf("answering the attach: %w", err)
+	}
+	return nil
+}
+
+// Run reads the control connection until the process closes it, which it does
+// by ending. An error is a process that does not keep to the protocol.
+func (p *process) Run() error {
+	p.frames.Max = wire.MaxFrame
+	for {
+		frame, err := p.frames.Next()
+		if err == io.EOF || errors.Is(err, syscall.ECONNRESET) {
+			return nil
+		}
+		if err == nil {
+			err = p.message(frame)
+		}
+		if err != nil {
+			p.frames.Drop()
+			return fmt.Errorf("control connection: %w", err)
+		}
+	}
+}
+
+// message handles one frame of the control connection.
+func (p *process) message(frame []byte) error {
+	kind, err := wire.Kind(frame)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case wire.TagLink:
+		l, err := wire.GetLink(frame)
+		if err != nil {
+			return err
+		}
+		if l.Flags == wire.LinkMemory {
+			return p.shareMemory(l)
+		}
+		hand := p.frames.Take(1)
+		if hand == nil {
+			return errors.New("link frame without a socket")
+		}
+		memfd := -1
+		if l.Flags&wire.LinkRing != 0 {
+			if more := p.frames.Take(1); more != nil {
+				memfd = more[0]
+			}
+		}
+		return p.s.addLink(p.s.cfg.Space.Conn(hand[0]), p.number, l, nil, memfd)
+	case wire.TagGoroutines:
+		g, err := wire.GetGoroutines(frame)
+		if err != nil {
+			return err
+		}
+		p.s.report(g)
+		return nil
+	}
+	return fmt.Errorf("message of kind %d is not for a control connection", kind)
+}
+
+// event sends e to the process. It waits for one that does not read.
+func (p *process) event(e *wire.Event) error {
+	p.sendMu.Lock()
+	defer p.sendMu.Unlock()
+	return p.send(e)
+}
+
+// send writes e; sendMu is held.
+func (p *process) send(e *wire.Event) error {
+	if need := 256 + len(e.Text); need > len(p.out) {
+		p.out = make([]byte, need)
+	}
+	frame, ok := wire.PutEvent(p.out, e)
+	if !ok {
+		return errors.New("event does not fit a frame")
+	}
+	_, err := p.control.Write(frame)
+	return err
+}
+
+// end tells the process that the session is over, unless that would wait.
+func (p *process) end(why string) {
+	if !p.sendMu.TryLock() {
+		return
+	}
+	defer p.sendMu.Unlock()
+	p.control.SetWriteTimeout(100 * time.Millisecond)
+	p.send(&wire.Event{Kind: wire.EventEnd, Text: why})
+}

@@ -1,0 +1,217 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"remotec.dev/internal/linker"
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/coherence"
+	"remotec.dev/server/fds"
+)
+
+// Sessions of several processes: how further ones attach, what they say to
+// each other, and their memory.
+//
+// Invariants: messages from one process to another arrive in the order in
+// which they were posted. A function value on its way is pinned from before its
+// message is sent until the receiver's collector has counted the message.
+
+// Address ranges of the heaps; the patched runtime has the same in
+// remotec_memory.go.
+const (
+	heapBase = 0xc0 << 32
+	slotSize = 1 << 40
+	// MaxProcesses is how many processes a session can have.
+	MaxProcesses = 64
+)
+
+// Layout returns the layout of the memory of n processes that run the
+// executable at path.
+func Layout(path string, n int) (coherence.Layout, error) {
+	data, bss, err := linker.Bounds(path)
+	if err != nil {
+		return coherence.Layout{}, err
+	}
+	return coherence.Layout{Base: heapBase, SlotSize: slotSize, Slots: n, Globals: []coherence.Range{
+		{Start: uintptr(data.Lo), End: uintptr(data.Hi)}, {Start: uintptr(bss.Lo), End: uintptr(bss.Hi)},
+	}}, nil
+}
+
+// Join takes a further process into the session, as Open does the first. Run
+// reads what it sends.
+func (s *Session) Join(number int, r *fds.FrameReader, a *wire.Attach) (interface{ Run() error }, error) {
+	p := newProcess(s, number, r)
+	if a.BuildID != s.attach.BuildID {
+		return nil, fmt.Errorf("process %d runs another binary than the first", number)
+	}
+	if err := p.answer(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("the session is over")
+	}
+	s.procs[number] = p
+	return p, nil
+}
+
+// eventTo sends e to a process. What another process posts waits until the
+// memory that it is about can be read there.
+func (s *Session) eventTo(number int, e *wire.Event) error {
+	s.mu.Lock()
+	if number < 0 || number >= len(s.procs) {
+		s.mu.Unlock()
+		return fmt.Errorf("event for process %d of %d", number, len(s.procs))
+	}
+	p := s.procs[number]
+	if e.Kind == wire.EventPost && !s.shared[number] {
+		s.waiting[number] = append(s.waiting[number], *e)
+		p = nil
+	}
+	s.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	return p.event(e)
+}
+
+// sharing notes that the memory of process p is served, and sends it what
+// waited for that.
+func (s *Session) sharing(p *process) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shared[p.number] = true
+	waiting := s.waiting[p.number]
+	s.waiting[p.number] = nil
+	for i := range waiting {
+		if err := p.event(&waiting[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shareMemory takes the memory that the process sends with l.
+func (p *process) shareMemory(l *wire.Link) error {
+	hand := p.frames.Take(2)
+	if hand == nil {
+		return errors.New("memory frame without descriptors")
+	}
+	s := p.s
+	if err := s.checkKey(l); err != nil {
+		return err
+	}
+	if s.cfg.Memory == nil {
+		return errors.New("memory for a session of one process")
+	}
+	for i, fd := range hand {
+		var err error
+		if hand[i], err = s.cfg.Space.Adopt(fd); err != nil {
+			return err
+		}
+	}
+	if err := s.cfg.Memory.Attach(p.number, hand[0], hand[1]); err != nil {
+		return fmt.Errorf("memory of process %d: %w", p.number, err)
+	}
+	if err := p.event(&wire.Event{Kind: wire.EventMemory}); err != nil {
+		return err
+	}
+	return s.sharing(p)
+}
+
+// post carries out NrPost.
+func (s *Session) post(from int, c *wire.Call) syscall.Errno {
+	target, kind := int(c.Args[0]), uint32(c.Args[1])
+	if c.Args[0] >= uint64(len(s.procs)) || target == from || s.cfg.Memory == nil {
+		return syscall.EINVAL
+	}
+	e := wire.Event{Kind: wire.EventPost, N: kind, A: c.Args[2], B: c.Args[3]}
+	if kind == wire.PostSpawn {
+		f := &s.flights[target]
+		f.mu.Lock() // the order of tokens is that of the events
+		defer f.mu.Unlock()
+		token := uint64(0)
+		if owner, ok := s.cfg.Layout.Home(uintptr(e.A)); ok && owner < s.cfg.Layout.Slots && e.A >= heapBase {
+			token = s.cfg.Memory.Pins().Hold(owner, uintptr(e.A))
+		}
+		f.tokens = append(f.tokens, token)
+	}
+	if err := s.eventTo(target, &e); err != nil {
+		return syscall.EPIPE
+	}
+	return 0
+}
+
+// flights are the function values that were sent to a process and that its
+// collector has not counted.
+type flights struct {
+	mu     sync.Mutex
+	tokens []uint64 // 0 for a function value that is no heap object; guarded by mu
+	landed uint64   // how many were counted; guarded by mu
+}
+
+// arrived notes that the process has received n function values in all: its
+// collector looks after them.
+func (s *Session) arrived(process int, n uint64) {
+	f := &s.flights[process]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for ; f.landed < n && len(f.tokens) > 0; f.landed++ {
+		if t := f.tokens[0]; t != 0 {
+			s.cfg.Memory.Pins().Deliver(t, process)
+		}
+		f.tokens = f.tokens[1:]
+	}
+}
+
+// collector is a process's garbage collection under way.
+type collector struct {
+	list []uintptr // the rest of the list that it reads
+	met  []uintptr
+}
+
+// collect carries out NrCollect. The reply is in blob 1.
+func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e syscall.Errno) {
+	m := p.s.cfg.Memory
+	if m == nil {
+		return 0, syscall.EINVAL
+	}
+	p.collectMu.Lock()
+	defer p.collectMu.Unlock()
+	g := &p.collector
+	switch c.Args[0] {
+	case wire.CollectBegin:
+		p.s.arrived(p.number, c.Args[1])
+		g.list, g.met = m.Pins().Begin(p.number), nil
+	case wire.CollectHeld:
+		g.list = m.Directory().HeldExclusive(p.number)
+	case wire.CollectSince:
+		g.list = m.Pins().Since(p.number)
+	case wire.CollectNext:
+		n := min(len(g.list), int(min(c.Args[1], wire.CollectPart)))
+		b := w.Blob(1, 8*n)
+		if b == nil {
+			return 0, syscall.ENOBUFS
+		}
+		for i, a := range g.list[:n] {
+			binary.LittleEndian.PutUint64(b[8*i:], uint64(a))
+		}
+		g.list = g.list[n:]
+		return uint64(n), 0
+	case wire.CollectMet:
+		for b := c.Blobs[1]; len(b) >= 8; b = b[8:] {
+			g.met = append(g.met, uintptr(binary.LittleEndian.Uint64(b)))
+		}
+	case wire.CollectEnd:
+		m.Pins().End(p.number, g.met)
+		g.list, g.met = nil, nil
+	default:
+		return 0, syscall.EINVAL
+	}
+	return 0, 0
+}
