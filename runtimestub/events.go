@@ -61,8 +61,18 @@ func onEvent(frame []byte) {
 		report(e.N != 0)
 	case wire.EventMemory:
 		xchg(&memoryServed, 1)
+	case wire.EventProbe:
+		asleep, goroutines := allAsleep()
+		c := wire.Call{Nr: wire.NrAsleep, Args: wire.Args{e.A, 0, uint64(goroutines)}}
+		if asleep {
+			c.Args[1] = 1
+		}
+		var r wire.Reply
+		currentLink().do(&c, &r)
+	case wire.EventDeadlock:
+		deadlock(int32(e.N))
 	case wire.EventPost:
-		arrive(e.N, e.A, e.B)
+		arrive(e.N, e.A, e.B, e.C, e.D)
 	case wire.EventEnd:
 		if e.N != 0 {
 			raise(e.N)

@@ -10,10 +10,10 @@ import (
 // other processes, and the steps of its garbage collection.
 
 // onPost sends a message to another process.
-func onPost(target, kind uint32, a, b uint64) {
-	c := wire.Call{Nr: wire.NrPost, Args: wire.Args{uint64(target), uint64(kind), a, b}}
+func onPost(target, kind uint32, a, b, c, d uint64) {
+	call := wire.Call{Nr: wire.NrPost, Args: wire.Args{uint64(target), uint64(kind), a, b, c, d}}
 	var r wire.Reply
-	currentLink().do(&c, &r)
+	currentLink().do(&call, &r)
 	if r.Errno != 0 {
 		lost()
 	}

@@ -25,7 +25,7 @@ type hookTable struct {
 	die       func()
 	mexit     func(link uintptr)
 	spawn     func(req unsafe.Pointer) (pid, pidfd int, errno uintptr)
-	post      func(target, kind uint32, a, b uint64)
+	post      func(target, kind uint32, a, b, c, d uint64)
 	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
 }
 
@@ -71,8 +71,14 @@ func processNumber() (self, count uintptr)
 //go:linkname setSpread runtime.remoteSetSpread
 func setSpread(on bool)
 
+//go:linkname allAsleep runtime.remoteAsleep
+func allAsleep() (asleep bool, goroutines int32)
+
+//go:linkname deadlock runtime.remoteDeadlock
+func deadlock(goroutines int32)
+
 //go:linkname arrive runtime.remoteArrive
-func arrive(kind uint32, a, b uint64)
+func arrive(kind uint32, a, b, c, d uint64)
 
 //go:linkname cgo runtime.remoteCgo
 func cgo() bool

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"remotec.dev/runtimestub/wire"
@@ -29,6 +30,7 @@ type running struct {
 
 	children []*child
 	ending   sync.Once
+	over     atomic.Bool      // set by ending
 	ender    int              // the process that ended the session; set by ending
 	session  *session.Session // nil if the first process did not attach; set before opened is closed
 	opened   chan struct{}    // closed when it is known whether there is a session
@@ -89,6 +91,7 @@ func (r *running) run() (Exit, error) {
 func (r *running) end(number int) {
 	r.ending.Do(func() {
 		r.ender = number
+		r.over.Store(true)
 		for k, c := range r.children {
 			if k != number {
 				c.kill()
@@ -208,7 +211,7 @@ func (r *running) further(number int, conn *fds.Conn) {
 	if err == nil {
 		err = p.Run()
 	}
-	if err != nil {
+	if err != nil && !r.over.Load() {
 		r.cfg.log.Warn("session ended", "session", r.id, "process", number, "err", err)
 		r.session.End(err.Error())
 	}

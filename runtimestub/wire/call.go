@@ -55,8 +55,12 @@ const (
 	// opened there, a descriptor of the session under the same number.
 	NrAdopt
 	// NrPost sends a message to process args[0]: its kind in args[1], PostSpawn
-	// and so on, its words in args[2] and args[3].
+	// and so on, its words in args[2] to args[5].
 	NrPost
+	// NrAsleep answers the probe with number args[0]: args[1] is 1 when all
+	// goroutines of the process wait for others, and args[2] is how many of the
+	// program's it has.
+	NrAsleep
 	// NrCollect is a step of the process's garbage collection: args[0] is
 	// CollectBegin and so on. Lists of addresses are 8 bytes each.
 	NrCollect
@@ -75,7 +79,7 @@ const (
 // read by CollectNext until one is empty.
 const (
 	// CollectBegin starts a cycle, and the list of addresses of the process
-	// that others may hold. args[1] is the number of PostSpawn that arrived.
+	// that others may hold. args[1] is the number of messages that arrived.
 	CollectBegin = iota
 	// CollectHeld starts the list of pages of others that the process holds
 	// exclusively.

@@ -102,19 +102,25 @@ type EventKind uint32
 
 // Events, server to process.
 const (
-	EventSignal EventKind = 1 + iota // N: signal number
-	EventReady                       // A: cookie, N: epoll events
-	EventReport                      // the process is to send a Goroutines message; N: 1 with the live list
-	EventEnd                         // the session is over; Text: why, N: exit status
-	EventMemory                      // the memory of the process is served
-	EventPost                        // a message of another process: N: PostSpawn ..., A, B as there
+	EventSignal   EventKind = 1 + iota // N: signal number
+	EventReady                         // A: cookie, N: epoll events
+	EventReport                        // the process is to send a Goroutines message; N: 1 with the live list
+	EventEnd                           // the session is over; Text: why, N: exit status
+	EventMemory                        // the memory of the process is served
+	EventProbe                         // the process is to say by NrAsleep whether it is asleep; A: number of the probe
+	EventDeadlock                      // all processes are asleep; N: goroutines of the program
+	EventPost                          // a message of another process: N: PostSpawn ..., A to D as there
 )
 
 // Messages between the processes of a session.
 const (
-	PostSpawn  = 1 + iota // start a goroutine: A function value, B program counter of the go statement
-	PostReady             // make a goroutine ready: A its descriptor, a runtime.g
-	PostTimers            // a timer is due earlier than its process knows: A time in ns
+	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement
+	PostReady              // make a goroutine ready: A its descriptor, a runtime.g
+	PostTimers             // a timer is due earlier than its process knows: A time in ns
+	PostSend               // send: A channel, B element or address of its box, C who waits, D flags
+	PostReceive            // receive: as PostSend; B address of the box that the element goes to
+	PostSelect             // select: A one of the channels, C the selection
+	PostAnswer             // the answer to these: A who waits, B element, D flags
 )
 
 // Event is a message from the server that answers nothing.
@@ -122,6 +128,7 @@ type Event struct {
 	Kind EventKind
 	N    uint32
 	A, B uint64
+	C, D uint64
 	Text string
 }
 
@@ -275,7 +282,7 @@ func GetLink(frame []byte) (*Link, error) {
 func PutEvent(dst []byte, e *Event) ([]byte, bool) {
 	var w builder
 	p := w.start(dst, uint16(TagEvent))
-	at := w.newStruct(p, 3, 1)
+	at := w.newStruct(p, 5, 1)
 	if !w.ok {
 		return nil, false
 	}
@@ -283,8 +290,10 @@ func PutEvent(dst []byte, e *Event) ([]byte, bool) {
 	put32(w.b[at+4:], e.N)
 	put64(w.b[at+8:], e.A)
 	put64(w.b[at+16:], e.B)
+	put64(w.b[at+24:], e.C)
+	put64(w.b[at+32:], e.D)
 	if e.Text != "" {
-		w.text(at+24, e.Text)
+		w.text(at+40, e.Text)
 	}
 	return w.finish()
 }
@@ -296,7 +305,7 @@ func GetEvent(frame []byte, e *Event) error {
 	if err != nil {
 		return err
 	}
-	e.Kind, e.N, e.A, e.B = EventKind(o.u32(0)), o.u32(4), o.u64(8), o.u64(16)
+	e.Kind, e.N, e.A, e.B, e.C, e.D = EventKind(o.u32(0)), o.u32(4), o.u64(8), o.u64(16), o.u64(24), o.u64(32)
 	e.Text, err = o.alias(0)
 	return err
 }

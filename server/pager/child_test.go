@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -38,13 +39,14 @@ func TestMain(m *testing.M) {
 }
 
 func testLayout(processes int) coherence.Layout {
+	// Clear of the Go heap, and of what the race detector maps.
 	return coherence.Layout{
-		Base:     0x200000000000,
+		Base:     0x400000000000,
 		SlotSize: 1 << 30,
 		Slots:    processes,
 		Globals: []coherence.Range{
-			{Start: 0x1f0000005000, End: 0x1f0000008000}, // a part of a granule
-			{Start: 0x1f00003ff000, End: 0x1f0000601000}, // and one across two borders
+			{Start: 0x3f0000005000, End: 0x3f0000008000}, // a part of a granule
+			{Start: 0x3f00003ff000, End: 0x3f0000601000}, // and one across two borders
 		},
 	}
 }
@@ -226,6 +228,26 @@ func (c *Child) Release(a Args, _ *uint64) error {
 	return nil
 }
 
+// Unmap takes the mapping of a granule away.
+func (c *Child) Unmap(a Args, _ *uint64) error {
+	if _, _, errno := syscall.Syscall(syscall.SYS_MUNMAP, a.Addr, coherence.Granule, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// Poisoned returns whether a read raises a signal.
+func (c *Child) Poisoned(a Args, yes *uint64) error {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if recover() != nil {
+			*yes = 1
+		}
+	}()
+	_ = *at(a.Addr)
+	return nil
+}
+
 // Syscall has the kernel read and write shared memory: a word goes through a pipe.
 func (c *Child) Syscall(a Args, _ *uint64) error {
 	var p [2]int
@@ -324,7 +346,6 @@ func spawn(t testing.TB, pager *Pager, id, n int) *proc {
 		t.Fatal(err)
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "control")
-	defer theirs.Close()
 	ours := os.NewFile(uintptr(pair[0]), "control")
 	defer ours.Close()
 	conn, err := net.FileConn(ours)
@@ -336,7 +357,9 @@ func spawn(t testing.TB, pager *Pager, id, n int) *proc {
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	theirs.Close() // so that the end of the child is the end of the connection
+	if err != nil {
 		t.Fatal(err)
 	}
 	fds, err := receive(conn.(*net.UnixConn))

@@ -246,3 +246,22 @@ func TestSupported(t *testing.T) {
 		t.Skip(err)
 	}
 }
+
+// TestUnmapped has a process follow a pointer to where the home has nothing.
+func TestUnmapped(t *testing.T) {
+	failed := make(chan error, 1)
+	_, procs := start(t, 2, func(c *Config) { c.Failed = func(_ int, err error) { failed <- err } })
+	a := slot(0) + 8<<20
+	procs[0].call(t, "Unmap", Args{Addr: a})
+	if procs[1].call(t, "Poisoned", Args{Addr: a}) == 0 {
+		t.Error("the read raised no signal")
+	}
+	if err := <-failed; !coherence.Unmapped(err) {
+		t.Errorf("reported as %v", err)
+	}
+	// The rest works on.
+	procs[1].store(t, a-8, 1)
+	if got := procs[0].load(t, a-8); got != 1 {
+		t.Errorf("read %d, want 1", got)
+	}
+}

@@ -23,6 +23,8 @@ type process struct {
 	sendMu sync.Mutex // serialises writes on control, guards out
 	out    []byte
 
+	memory bool // it has sent its memory; guarded by Session.mu
+
 	collectMu sync.Mutex
 	collector collector // guarded by collectMu
 }

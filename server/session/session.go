@@ -94,6 +94,10 @@ type Session struct {
 	*process            // the first, which runs main
 	procs    []*process // by number; entries are guarded by mu
 	flights  []flights
+	posts    atomic.Uint64 // messages between processes
+	sleep    sleep
+	ended    chan struct{}  // closed by Close
+	home     chan struct{}  // closed when the memory of the first process is served
 	shared   []bool         // by process: its memory is served; guarded by mu
 	waiting  [][]wire.Event // messages for processes before that; guarded by mu
 
@@ -117,6 +121,8 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 		procs: make([]*process, max(cfg.Processes, 1)),
 	}
 	s.waiting = make([][]wire.Event, len(s.procs))
+	s.ended = make(chan struct{})
+	s.home = make(chan struct{})
 	s.shared = make([]bool, len(s.procs))
 	s.flights = make([]flights, len(s.procs))
 	s.process = newProcess(s, 0, r)
@@ -142,6 +148,9 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	if err := s.process.answer(); err != nil {
 		s.os.Close()
 		return nil, err
+	}
+	if len(s.procs) > 1 {
+		go s.watch()
 	}
 	return s, nil
 }
@@ -206,7 +215,10 @@ func (s *Session) End(why string) {
 // call. Calls in progress end with the process, or on their own.
 func (s *Session) Close() {
 	s.mu.Lock()
-	s.closed = true
+	if !s.closed {
+		s.closed = true
+		close(s.ended)
+	}
 	for l := range s.links {
 		l.conn.Shutdown()
 		if l.ring != nil {

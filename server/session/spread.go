@@ -109,14 +109,32 @@ func (p *process) shareMemory(l *wire.Link) error {
 	if s.cfg.Memory == nil {
 		return errors.New("memory for a session of one process")
 	}
+	s.mu.Lock()
+	again := s.shared[p.number] || p.memory
+	p.memory = true
+	s.mu.Unlock()
+	if again {
+		return errors.New("memory of a process twice")
+	}
 	for i, fd := range hand {
 		var err error
 		if hand[i], err = s.cfg.Space.Adopt(fd); err != nil {
 			return err
 		}
 	}
+	if p.number != 0 {
+		// Whatever it touches first is a global of process 0.
+		select {
+		case <-s.home:
+		case <-s.ended:
+			return nil
+		}
+	}
 	if err := s.cfg.Memory.Attach(p.number, hand[0], hand[1]); err != nil {
 		return fmt.Errorf("memory of process %d: %w", p.number, err)
+	}
+	if p.number == 0 {
+		close(s.home)
 	}
 	if err := p.event(&wire.Event{Kind: wire.EventMemory}); err != nil {
 		return err
@@ -130,32 +148,36 @@ func (s *Session) post(from int, c *wire.Call) syscall.Errno {
 	if c.Args[0] >= uint64(len(s.procs)) || target == from || s.cfg.Memory == nil {
 		return syscall.EINVAL
 	}
-	e := wire.Event{Kind: wire.EventPost, N: kind, A: c.Args[2], B: c.Args[3]}
+	s.posts.Add(1)
+	e := wire.Event{Kind: wire.EventPost, N: kind, A: c.Args[2], B: c.Args[3], C: c.Args[4], D: c.Args[5]}
+	f := &s.flights[target]
+	f.mu.Lock() // the order of tokens is that of the events
+	defer f.mu.Unlock()
+	// The word that may be a reference which nobody else keeps alive: the
+	// function, or the element.
+	word := uintptr(e.B)
 	if kind == wire.PostSpawn {
-		f := &s.flights[target]
-		f.mu.Lock() // the order of tokens is that of the events
-		defer f.mu.Unlock()
-		token := uint64(0)
-		if owner, ok := s.cfg.Layout.Home(uintptr(e.A)); ok && owner < s.cfg.Layout.Slots && e.A >= heapBase {
-			token = s.cfg.Memory.Pins().Hold(owner, uintptr(e.A))
-		}
-		f.tokens = append(f.tokens, token)
+		word = uintptr(e.A)
 	}
+	token := uint64(0)
+	if owner, ok := s.cfg.Layout.Home(word); ok && word >= heapBase {
+		token = s.cfg.Memory.Pins().Hold(owner, word)
+	}
+	f.tokens = append(f.tokens, token)
 	if err := s.eventTo(target, &e); err != nil {
 		return syscall.EPIPE
 	}
 	return 0
 }
 
-// flights are the function values that were sent to a process and that its
-// collector has not counted.
+// flights are the messages to a process that its collector has not counted.
 type flights struct {
 	mu     sync.Mutex
-	tokens []uint64 // 0 for a function value that is no heap object; guarded by mu
+	tokens []uint64 // of pins; 0 for a message without; guarded by mu
 	landed uint64   // how many were counted; guarded by mu
 }
 
-// arrived notes that the process has received n function values in all: its
+// arrived notes that the process has received n messages in all: its
 // collector looks after them.
 func (s *Session) arrived(process int, n uint64) {
 	f := &s.flights[process]

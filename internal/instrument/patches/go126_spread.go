@@ -182,6 +182,24 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany { return remoteRootFor(t, addr) }"},
 	},
 	{
+		Name:    "chan-send",
+		Reason:  "a channel of another process is operated on there, rather than by moving its memory to and fro",
+		Package: "runtime", File: "chan.go", Func: "chansend",
+		Edit: InsertAtEntry{Code: "if block && remoteForeign(uintptr(unsafe.Pointer(c))) && remoteSend(c, ep) { return true }"},
+	},
+	{
+		Name:    "chan-receive",
+		Reason:  "as chan-send",
+		Package: "runtime", File: "chan.go", Func: "chanrecv",
+		Edit: InsertAtEntry{Code: "if block && remoteForeign(uintptr(unsafe.Pointer(c))) { if sent, ok := remoteReceive(c, ep); sent { return true, ok } }"},
+	},
+	{
+		Name:    "chan-select",
+		Reason:  "as chan-send",
+		Package: "runtime", File: "select.go", Func: "selectgo",
+		Edit: InsertAtEntry{Code: "if remoteMany && block { if chosen, ok, sent := remoteSelect(cas0, nsends, nrecvs); sent { return chosen, ok } }"},
+	},
+	{
 		Name:    "timer-wake",
 		Reason:  "a timer is run by the process whose heap it is in",
 		Package: "runtime", File: "time.go", Func: "(*timer).modify",
