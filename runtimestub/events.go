@@ -63,7 +63,7 @@ func onEvent(frame []byte) {
 		xchg(&memoryServed, 1)
 	case wire.EventProbe:
 		asleep, goroutines := allAsleep()
-		c := wire.Call{Nr: wire.NrAsleep, Args: wire.Args{e.A, 0, uint64(goroutines)}}
+		c := wire.Call{Nr: wire.NrAsleep, Args: wire.Args{e.A, 0, uint64(goroutines), postedSoFar()}}
 		if asleep {
 			c.Args[1] = 1
 		}
@@ -72,7 +72,7 @@ func onEvent(frame []byte) {
 	case wire.EventDeadlock:
 		deadlock(int32(e.N))
 	case wire.EventPost:
-		arrive(e.N, e.A, e.B, e.C, e.D)
+		arrive(e.N, e.A, e.B, e.C, e.D, e.Text)
 	case wire.EventEnd:
 		if e.N != 0 {
 			raise(e.N)

@@ -25,7 +25,7 @@ type hookTable struct {
 	die       func()
 	mexit     func(link uintptr)
 	spawn     func(req unsafe.Pointer) (pid, pidfd int, errno uintptr)
-	post      func(target, kind uint32, a, b, c, d uint64)
+	post      func(target, kind uint32, a, b, c, d uint64, p unsafe.Pointer, n uintptr)
 	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
 }
 
@@ -78,7 +78,7 @@ func allAsleep() (asleep bool, goroutines int32)
 func deadlock(goroutines int32)
 
 //go:linkname arrive runtime.remoteArrive
-func arrive(kind uint32, a, b, c, d uint64)
+func arrive(kind uint32, a, b, c, d uint64, more string)
 
 //go:linkname cgo runtime.remoteCgo
 func cgo() bool

@@ -55,11 +55,12 @@ const (
 	// opened there, a descriptor of the session under the same number.
 	NrAdopt
 	// NrPost sends a message to process args[0]: its kind in args[1], PostSpawn
-	// and so on, its words in args[2] to args[5].
+	// and so on, its words in args[2] to args[5]. It comes over the control
+	// connection, and is not answered.
 	NrPost
 	// NrAsleep answers the probe with number args[0]: args[1] is 1 when all
-	// goroutines of the process wait for others, and args[2] is how many of the
-	// program's it has.
+	// goroutines of the process wait for others, args[2] is how many of the
+	// program's it has, and args[3] how many messages it has posted.
 	NrAsleep
 	// NrCollect is a step of the process's garbage collection: args[0] is
 	// CollectBegin and so on. Lists of addresses are 8 bytes each.
@@ -79,7 +80,8 @@ const (
 // read by CollectNext until one is empty.
 const (
 	// CollectBegin starts a cycle, and the list of addresses of the process
-	// that others may hold. args[1] is the number of messages that arrived.
+	// that others may hold. args[1] is the number of messages that arrived, args[2] of those that
+	// were posted.
 	CollectBegin = iota
 	// CollectHeld starts the list of pages of others that the process holds
 	// exclusively.

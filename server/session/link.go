@@ -182,19 +182,16 @@ func (l *link) loop(in []byte, n int) error {
 // common carries out the calls that are between the processes of the session;
 // it returns nil for any other.
 func (l *link) common(c *wire.Call, dst []byte) (reply []byte, hand []int) {
-	if c.Nr != wire.NrPost && c.Nr != wire.NrCollect && c.Nr != wire.NrAsleep {
+	if c.Nr != wire.NrCollect && c.Nr != wire.NrAsleep {
 		return nil, nil
 	}
 	var w wire.ReplyWriter
 	w.Start(dst)
 	var r1 uint64
 	var e syscall.Errno
-	switch c.Nr {
-	case wire.NrPost:
-		e = l.s.post(l.p.number, c)
-	case wire.NrAsleep:
-		l.s.sleep.answer(l.p.number, c)
-	default:
+	if c.Nr == wire.NrAsleep {
+		l.s.sleep.answer(l.p, c)
+	} else {
 		r1, e = l.p.collect(c, &w)
 	}
 	reply, _ = w.Finish(uint32(e), 0, r1, 0)

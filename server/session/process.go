@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,7 +24,9 @@ type process struct {
 	sendMu sync.Mutex // serialises writes on control, guards out
 	out    []byte
 
-	memory bool // it has sent its memory; guarded by Session.mu
+	call   wire.Call     // the last one on the control connection
+	posted atomic.Uint64 // messages of it that were passed on
+	memory bool          // it has sent its memory; guarded by Session.mu
 
 	collectMu sync.Mutex
 	collector collector // guarded by collectMu
@@ -111,6 +114,14 @@ func (p *process) message(frame []byte) error {
 			}
 		}
 		return p.s.addLink(p.s.cfg.Space.Conn(hand[0]), p.number, l, nil, memfd)
+	case wire.TagCall:
+		if err := wire.GetCall(frame, &p.call); err != nil {
+			return err
+		}
+		if p.call.Nr != wire.NrPost {
+			return fmt.Errorf("call %d on a control connection", p.call.Nr)
+		}
+		return p.post(&p.call)
 	case wire.TagGoroutines:
 		g, err := wire.GetGoroutines(frame)
 		if err != nil {

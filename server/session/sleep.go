@@ -33,14 +33,16 @@ type sleep struct {
 }
 
 // answer carries out NrAsleep.
-func (w *sleep) answer(process int, c *wire.Call) {
+func (w *sleep) answer(p *process, c *wire.Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.Args[0] != w.probe || w.left == 0 {
 		return
 	}
 	w.left--
-	w.answers += int(c.Args[1] & 1)
+	if c.Args[1] == 1 && p.posted.Load() == c.Args[3] {
+		w.answers++
+	}
 	w.live += c.Args[2]
 	if w.left == 0 {
 		w.done <- true

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 
 	"remotec.dev/internal/linker"
 	"remotec.dev/runtimestub/wire"
@@ -142,52 +143,80 @@ func (p *process) shareMemory(l *wire.Link) error {
 	return s.sharing(p)
 }
 
-// post carries out NrPost.
-func (s *Session) post(from int, c *wire.Call) syscall.Errno {
-	target, kind := int(c.Args[0]), uint32(c.Args[1])
-	if c.Args[0] >= uint64(len(s.procs)) || target == from || s.cfg.Memory == nil {
-		return syscall.EINVAL
+// post carries out NrPost. An error is a process that does not keep to the
+// protocol.
+func (p *process) post(c *wire.Call) error {
+	s, target, kind := p.s, int(c.Args[0]), uint32(c.Args[1])
+	if c.Args[0] >= uint64(len(s.procs)) || target == p.number || s.cfg.Memory == nil {
+		return fmt.Errorf("message for process %d from process %d of %d", c.Args[0], p.number, len(s.procs))
 	}
 	s.posts.Add(1)
-	e := wire.Event{Kind: wire.EventPost, N: kind, A: c.Args[2], B: c.Args[3], C: c.Args[4], D: c.Args[5]}
+	e := wire.Event{Kind: wire.EventPost, N: kind, A: c.Args[2], B: c.Args[3], C: c.Args[4], D: c.Args[5], Text: string(c.Blobs[0])}
 	f := &s.flights[target]
 	f.mu.Lock() // the order of tokens is that of the events
 	defer f.mu.Unlock()
-	// The word that may be a reference which nobody else keeps alive: the
-	// function, or the element.
-	word := uintptr(e.B)
+	// What may be a reference that nobody else keeps alive: the function, or
+	// elements.
+	f.sent++
 	if kind == wire.PostSpawn {
-		word = uintptr(e.A)
+		f.hold(s, e.A)
+	} else {
+		f.hold(s, e.B)
 	}
-	token := uint64(0)
-	if owner, ok := s.cfg.Layout.Home(word); ok && word >= heapBase {
-		token = s.cfg.Memory.Pins().Hold(owner, word)
+	for b := c.Blobs[0]; len(b) >= 8; b = b[8:] {
+		f.hold(s, binary.LittleEndian.Uint64(b))
 	}
-	f.tokens = append(f.tokens, token)
-	if err := s.eventTo(target, &e); err != nil {
-		return syscall.EPIPE
+	p.posted.Add(1)
+	// A process that does not take it is about to end, and says so itself.
+	s.eventTo(target, &e)
+	return nil
+}
+
+// await waits until n messages of the process were passed on: they take another
+// way than its calls.
+func (p *process) await(n uint64) bool {
+	for i := 0; p.posted.Load() < n; i++ {
+		if i == 50_000 {
+			return false
+		}
+		time.Sleep(100 * time.Microsecond)
 	}
-	return 0
+	return true
 }
 
 // flights are the messages to a process that its collector has not counted.
 type flights struct {
-	mu     sync.Mutex
-	tokens []uint64 // of pins; 0 for a message without; guarded by mu
-	landed uint64   // how many were counted; guarded by mu
+	mu   sync.Mutex
+	sent uint64   // messages; guarded by mu
+	held []flight // in the order of messages; guarded by mu
 }
 
-// arrived notes that the process has received n messages in all: its
-// collector looks after them.
+// flight is a pin of what a message refers to.
+type flight struct {
+	message uint64 // number of the message, from 1
+	token   uint64
+}
+
+// hold pins word, if it is an address of a heap, for the last message; f.mu is
+// held.
+func (f *flights) hold(s *Session, word uint64) {
+	if word < heapBase {
+		return
+	}
+	if owner, ok := s.cfg.Layout.Home(uintptr(word)); ok {
+		f.held = append(f.held, flight{f.sent, s.cfg.Memory.Pins().Hold(owner, uintptr(word))})
+	}
+}
+
+// arrived notes that the process has received n messages in all: its collector
+// looks after what they refer to.
 func (s *Session) arrived(process int, n uint64) {
 	f := &s.flights[process]
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for ; f.landed < n && len(f.tokens) > 0; f.landed++ {
-		if t := f.tokens[0]; t != 0 {
-			s.cfg.Memory.Pins().Deliver(t, process)
-		}
-		f.tokens = f.tokens[1:]
+	for len(f.held) > 0 && f.held[0].message <= n {
+		s.cfg.Memory.Pins().Deliver(f.held[0].token, process)
+		f.held = f.held[1:]
 	}
 }
 
@@ -208,6 +237,9 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 	g := &p.collector
 	switch c.Args[0] {
 	case wire.CollectBegin:
+		if !p.await(c.Args[2]) {
+			return 0, syscall.EINVAL
+		}
 		p.s.arrived(p.number, c.Args[1])
 		g.list, g.met = m.Pins().Begin(p.number), nil
 	case wire.CollectHeld:
