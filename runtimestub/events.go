@@ -41,6 +41,7 @@ func events() {
 			onEvent(buf[at : at+size])
 			at += size
 		}
+		arrived()
 		have = copy(buf, buf[at:have])
 	}
 }
@@ -62,6 +63,7 @@ func onEvent(frame []byte) {
 	case wire.EventMemory:
 		xchg(&memoryServed, 1)
 	case wire.EventProbe:
+		arrived() // what came before it is no longer under way
 		asleep, goroutines := allAsleep()
 		c := wire.Call{Nr: wire.NrAsleep, Args: wire.Args{e.A, 0, uint64(goroutines), postedSoFar()}}
 		if asleep {

@@ -71,6 +71,9 @@ func processNumber() (self, count uintptr)
 //go:linkname setSpread runtime.remoteSetSpread
 func setSpread(on bool)
 
+//go:linkname arrived runtime.remoteArrived
+func arrived()
+
 //go:linkname allAsleep runtime.remoteAsleep
 func allAsleep() (asleep bool, goroutines int32)
 

@@ -48,6 +48,16 @@ func (r *FrameReader) Next() ([]byte, error) {
 	return frame, nil
 }
 
+// Ready reports whether Next has a whole frame without reading.
+func (r *FrameReader) Ready() bool {
+	have := r.buf[r.start:r.end]
+	if len(have) < 8 {
+		return false
+	}
+	n, err := wire.FrameSize(have[:8], r.Max)
+	return err != nil || n <= len(have)
+}
+
 // Preamble reads the first 8 bytes of a connection.
 func (r *FrameReader) Preamble() (string, error) {
 	if err := r.fill(8); err != nil {

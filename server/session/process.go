@@ -21,12 +21,14 @@ type process struct {
 	control *fds.Conn
 	frames  *fds.FrameReader
 
-	sendMu sync.Mutex // serialises writes on control, guards out
+	sendMu sync.Mutex // serialises writes on control, guards out and used
 	out    []byte
+	used   int // bytes of out that are to be written
 
-	call   wire.Call     // the last one on the control connection
-	posted atomic.Uint64 // messages of it that were passed on
-	memory bool          // it has sent its memory; guarded by Session.mu
+	touched []*process    // those for which this one's messages were queued
+	call    wire.Call     // the last one on the control connection
+	posted  atomic.Uint64 // messages of it that were passed on
+	memory  bool          // it has sent its memory; guarded by Session.mu
 
 	collectMu sync.Mutex
 	collector collector // guarded by collectMu
@@ -80,6 +82,9 @@ func (p *process) Run() error {
 		}
 		if err == nil {
 			err = p.message(frame)
+		}
+		if err == nil && !p.frames.Ready() {
+			p.flush()
 		}
 		if err != nil {
 			p.frames.Drop()
@@ -140,17 +145,52 @@ func (p *process) event(e *wire.Event) error {
 	return p.send(e)
 }
 
-// send writes e; sendMu is held.
+// send writes e and what was queued before it; sendMu is held.
 func (p *process) send(e *wire.Event) error {
-	if need := 256 + len(e.Text); need > len(p.out) {
-		p.out = make([]byte, need)
+	if err := p.queue(e); err != nil {
+		return err
 	}
-	frame, ok := wire.PutEvent(p.out, e)
+	return p.write()
+}
+
+// queueLimit is how many bytes of events are written at once at most.
+const queueLimit = 32 << 10
+
+// queue appends e to what is to be written; sendMu is held.
+func (p *process) queue(e *wire.Event) error {
+	if need := p.used + 256 + len(e.Text); need > len(p.out) {
+		grown := make([]byte, max(need, 2*len(p.out)))
+		copy(grown, p.out[:p.used])
+		p.out = grown
+	}
+	frame, ok := wire.PutEvent(p.out[p.used:], e)
 	if !ok {
 		return errors.New("event does not fit a frame")
 	}
-	_, err := p.control.Write(frame)
+	if p.used += len(frame); p.used > queueLimit {
+		return p.write()
+	}
+	return nil
+}
+
+// write writes what was queued; sendMu is held.
+func (p *process) write() error {
+	if p.used == 0 {
+		return nil
+	}
+	_, err := p.control.Write(p.out[:p.used])
+	p.used = 0
 	return err
+}
+
+// flush writes what this process's messages put into the queues of others.
+func (p *process) flush() {
+	for _, to := range p.touched {
+		to.sendMu.Lock()
+		to.write() // an error is a process that ends, and says so itself
+		to.sendMu.Unlock()
+	}
+	p.touched = p.touched[:0]
 }
 
 // end tells the process that the session is over, unless that would wait.

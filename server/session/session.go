@@ -18,9 +18,9 @@
 // sends can end its own session and nothing else; no frame is believed in
 // its lengths. A thread of the program has one link at a time.
 //
-// Lock order: Session.sendMu and Session.mu are never held together, and
-// neither while a call is carried out. sendMu is held while the control
-// connection is written, and may wait there for a client that does not read.
+// Lock order: process.sendMu before Session.mu; neither is held while a call is
+// carried out. sendMu is held while the control connection is written, and may
+// wait there for a client that does not read.
 package session
 
 import (

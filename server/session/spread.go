@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -61,36 +62,53 @@ func (s *Session) Join(number int, r *fds.FrameReader, a *wire.Attach) (interfac
 	return p, nil
 }
 
-// eventTo sends e to a process. What another process posts waits until the
-// memory that it is about can be read there.
+// eventTo sends e to a process.
 func (s *Session) eventTo(number int, e *wire.Event) error {
 	s.mu.Lock()
-	if number < 0 || number >= len(s.procs) {
+	if number < 0 || number >= len(s.procs) || s.procs[number] == nil {
 		s.mu.Unlock()
-		return fmt.Errorf("event for process %d of %d", number, len(s.procs))
+		return fmt.Errorf("event for process %d of %d, which has not attached", number, len(s.procs))
 	}
 	p := s.procs[number]
-	if e.Kind == wire.EventPost && !s.shared[number] {
+	s.mu.Unlock()
+	return p.event(e)
+}
+
+// pass passes a message of process p on: it is written when p has no more, or
+// with the next event. It waits until the memory that it is about can be read by
+// the receiver.
+func (p *process) pass(number int, e *wire.Event) {
+	s := p.s
+	s.mu.Lock()
+	to := s.procs[number]
+	if !s.shared[number] {
 		s.waiting[number] = append(s.waiting[number], *e)
-		p = nil
+		to = nil
 	}
 	s.mu.Unlock()
-	if p == nil {
-		return nil
+	if to == nil {
+		return
 	}
-	return p.event(e)
+	to.sendMu.Lock()
+	to.queue(e) // an error is a process that ends, and says so itself
+	to.sendMu.Unlock()
+	if !slices.Contains(p.touched, to) {
+		p.touched = append(p.touched, to)
+	}
 }
 
 // sharing notes that the memory of process p is served, and sends it what
 // waited for that.
 func (s *Session) sharing(p *process) error {
+	p.sendMu.Lock() // nothing overtakes what waited
+	defer p.sendMu.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.shared[p.number] = true
 	waiting := s.waiting[p.number]
 	s.waiting[p.number] = nil
+	s.mu.Unlock()
 	for i := range waiting {
-		if err := p.event(&waiting[i]); err != nil {
+		if err := p.send(&waiting[i]); err != nil {
 			return err
 		}
 	}
@@ -166,9 +184,8 @@ func (p *process) post(c *wire.Call) error {
 	for b := c.Blobs[0]; len(b) >= 8; b = b[8:] {
 		f.hold(s, binary.LittleEndian.Uint64(b))
 	}
+	p.pass(target, &e)
 	p.posted.Add(1)
-	// A process that does not take it is about to end, and says so itself.
-	s.eventTo(target, &e)
 	return nil
 }
 
