@@ -61,7 +61,6 @@ var remoteLocalPackages = []remoteRule{
 	{"internal/sync", "semaphores and hash seeds live in the runtime"},
 	{"internal/synctest", "bubbles are groups of goroutines of one scheduler"},
 	{"internal/syscall/...", "cached results of system calls"},
-	{"os/signal", "handlers are installed per process"},
 	{"plugin", "loaded modules are mappings of one process"},
 	{"sync/...", "pools and their list are indexed by P"},
 	{"syscall", "environment, limits and descriptors of one process"},
