@@ -69,8 +69,12 @@ func (s *Session) eventTo(number int, e *wire.Event) error {
 		return fmt.Errorf("event for process %d of %d", number, len(s.procs))
 	}
 	p := s.procs[number]
-	if e.Kind == wire.EventPost && !s.shared[number] {
+	switch {
+	case e.Kind == wire.EventPost && !s.shared[number]:
 		s.waiting[number] = append(s.waiting[number], *e)
+		p = nil
+	case s.slow != nil && (e.Kind == wire.EventPost || e.Kind == wire.EventProbe):
+		s.slow[number].put(e)
 		p = nil
 	}
 	s.mu.Unlock()

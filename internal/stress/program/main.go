@@ -24,13 +24,13 @@ import (
 )
 
 var (
-	length  = flag.Duration("time", 5*time.Second, "how long to go on")
-	workers = flag.Int("workers", 2, "goroutines that repeat each load")
-	seed    = flag.Uint64("seed", 1, "of all random choices")
-	only    = flag.String("only", "", "comma-separated loads; default all")
-	stuck   = flag.Duration("stuck", 30*time.Second, "a round that takes longer is an error")
-	list    = flag.Bool("list", false, "print the names of the loads")
-	history = flag.String("history", "", "instead: record a history of operations on `chan`nels, a mutex or a register")
+	length   = flag.Duration("time", 5*time.Second, "how long to go on")
+	workers  = flag.Int("workers", 2, "goroutines that repeat each load")
+	seed     = flag.Uint64("seed", 1, "of all random choices")
+	only     = flag.String("only", "", "comma-separated loads; default all")
+	stuck    = flag.Duration("stuck", 30*time.Second, "a round that takes longer is an error")
+	list     = flag.Bool("list", false, "print the names of the loads")
+	recorded = flag.String("history", "", "instead: record a history of operations on `chan`nels, a mutex or a register")
 )
 
 // load is a kind of work.
@@ -81,8 +81,8 @@ func main() {
 		}
 		return
 	}
-	if *history != "" {
-		record(*history)
+	if *recorded != "" {
+		record(*recorded)
 		return
 	}
 	chosen := loads
