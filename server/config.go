@@ -44,6 +44,9 @@ type Config struct {
 
 	// Delay is slept before each call; fault injection.
 	Delay time.Duration
+	// PostDelay is how long a message from one process of a program to another
+	// may wait; how long each does is random. Fault injection.
+	PostDelay time.Duration
 
 	log *slog.Logger // made by LogTo
 }
@@ -118,7 +121,7 @@ func (cfg Config) withDefaults() Config {
 func (cfg *Config) session(id uint64) session.Config {
 	return session.Config{
 		ID: id, Name: cfg.Name, Space: &space, Log: cfg.log, OS: cfg.OS,
-		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, Exec: successor,
+		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, PostDelay: cfg.PostDelay, Exec: successor,
 	}
 }
 

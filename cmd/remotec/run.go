@@ -31,7 +31,7 @@ failed.`,
 		var o runOptions
 		fs.StringVar(&o.processes, "n", "1", "processes of the program on this machine")
 		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
-		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call")
+		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call, post=DURATION at most before each message between processes")
 		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`")
 		fs.StringVar(&o.server, "server", "", "use the server at this `address` instead of an own one")
 		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what the server given by -server asks for")
@@ -66,7 +66,7 @@ func (o *runOptions) run(args []string, std streams) error {
 	if o.http != "" {
 		return usagef("-http %s: this version has no page about a session; see remotec ps", o.http)
 	}
-	delay, err := parseChaos(o.chaos)
+	chaos, err := parseChaos(o.chaos)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (o *runOptions) run(args []string, std streams) error {
 		exit, err = server.RunAt(o.server, o.token, server.Program{Program: *p})
 	} else {
 		cfg := serverConfig()
-		cfg.Policy.Hand, cfg.Delay = o.hand, delay
+		cfg.Policy.Hand, cfg.Delay, cfg.PostDelay = o.hand, chaos.delay, chaos.post
 		cfg.Processes = n
 		if o.placement == "spread" {
 			cfg.Placement = server.PlaceSpread
@@ -97,38 +97,49 @@ func (o *runOptions) run(args []string, std streams) error {
 	return exitStatus(exit.Code())
 }
 
-// parseChaos reads a list of faults; only delays can be injected so far.
-func parseChaos(spec string) (delay time.Duration, err error) {
+// faults are what is injected: delays, so far.
+type faults struct {
+	delay, post time.Duration
+}
+
+// parseChaos reads a list of faults.
+func parseChaos(spec string) (chaos faults, err error) {
 	if spec == "" {
-		return 0, nil
+		return chaos, nil
 	}
 	for _, fault := range strings.Split(spec, ",") {
 		name, value, _ := strings.Cut(fault, "=")
 		switch name {
-		case "delay":
-			if delay, err = time.ParseDuration(value); err != nil || delay < 0 {
-				return 0, usagef("chaos %q: not a duration", fault)
+		case "delay", "post":
+			d, err := time.ParseDuration(value)
+			if err != nil || d < 0 {
+				return chaos, usagef("chaos %q: not a duration", fault)
+			}
+			if name == "delay" {
+				chaos.delay = d
+			} else {
+				chaos.post = d
 			}
 		case "migrate", "gc":
-			return 0, usagef("chaos %q: this version injects delay=DURATION only", fault)
+			return chaos, usagef("chaos %q: this version injects delay=DURATION and post=DURATION only", fault)
 		default:
-			return 0, usagef("chaos %q: not a known fault; there is delay=DURATION", fault)
+			return chaos, usagef("chaos %q: not a known fault; there are delay=DURATION and post=DURATION", fault)
 		}
 	}
-	return delay, nil
+	return chaos, nil
 }
 
 // serverConfig is the server of this command, as far as the environment has
 // a say. It is also that of programs that programs start.
 func serverConfig() server.Config {
-	delay, _ := parseChaos(os.Getenv("REMOTEC_CHAOS"))
+	chaos, _ := parseChaos(os.Getenv("REMOTEC_CHAOS"))
 	return server.Config{
 		Name: "remotec " + version(),
 		Policy: server.Policy{
 			Hand: envOr("REMOTEC_HAND", "true") != "false",
 			Ring: envOr("REMOTEC_RING", "true") != "false",
 		},
-		Delay: delay,
+		Delay: chaos.delay, PostDelay: chaos.post,
 	}
 }
 

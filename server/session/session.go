@@ -64,6 +64,9 @@ type Config struct {
 	Exec func(pid int, path string, argv []string) (string, []string)
 	// Delay is slept before each call; fault injection.
 	Delay time.Duration
+	// PostDelay is how long a message from one process to another may wait;
+	// fault injection.
+	PostDelay time.Duration
 	// Remote is the address of the program process; empty on this host.
 	Remote string
 
@@ -100,6 +103,7 @@ type Session struct {
 	home     chan struct{}  // closed when the memory of the first process is served
 	shared   []bool         // by process: its memory is served; guarded by mu
 	waiting  [][]wire.Event // messages for processes before that; guarded by mu
+	slow     []slowly       // what is held back, by process; nil without fault injection
 
 	calls  atomic.Uint64 // of links that are gone
 	status atomic.Int64  // exit status that the program announced, plus 1
@@ -148,6 +152,13 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	if err := s.process.answer(); err != nil {
 		s.os.Close()
 		return nil, err
+	}
+	if cfg.PostDelay > 0 {
+		s.slow = make([]slowly, len(s.procs))
+		for k := range s.slow {
+			s.slow[k].wake = make(chan struct{}, 1)
+			go s.deliver(k)
+		}
 	}
 	if len(s.procs) > 1 {
 		go s.watch()

@@ -70,7 +70,14 @@ func (s *Session) eventTo(number int, e *wire.Event) error {
 		return fmt.Errorf("event for process %d of %d, which has not attached", number, len(s.procs))
 	}
 	p := s.procs[number]
+	if s.slow != nil && e.Kind == wire.EventProbe {
+		s.slow[number].put(e)
+		p = nil
+	}
 	s.mu.Unlock()
+	if p == nil {
+		return nil
+	}
 	return p.event(e)
 }
 
@@ -81,8 +88,12 @@ func (p *process) pass(number int, e *wire.Event) {
 	s := p.s
 	s.mu.Lock()
 	to := s.procs[number]
-	if !s.shared[number] {
+	switch {
+	case !s.shared[number]:
 		s.waiting[number] = append(s.waiting[number], *e)
+		to = nil
+	case s.slow != nil:
+		s.slow[number].put(e)
 		to = nil
 	}
 	s.mu.Unlock()

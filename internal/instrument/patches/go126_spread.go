@@ -306,6 +306,12 @@ var shipPatches = []Patch{
 		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if p := handle.Load(); remoteForeign(p) { return remoteStrong(remoteHome(p), u) }"},
 	},
 	{
+		Name:    "coroutine",
+		Reason:  "a coroutine is switched to by the process in which it runs",
+		Package: "runtime", File: "coro.go", Func: "coroswitch",
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(c))) { remoteCoroutine(c); return }"},
+	},
+	{
 		Name:    "poll-reset",
 		Reason:  "a descriptor is polled by the process that opened it",
 		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollReset",
@@ -351,7 +357,7 @@ var shipPatches = []Patch{
 		Name:    "pool-steal",
 		Reason:  "as pool-get",
 		Package: "sync", File: "pool.go", Func: "(*Pool).Get",
-		Edit: ReplaceCall{From: "p.getSlow", To: "remotePool(p).getSlow"},
+		Edit: ReplaceCall{From: "p.getSlow", To: "remotePoolPinned(p).getSlow"},
 	},
 	{
 		Name:    "pool-put",
