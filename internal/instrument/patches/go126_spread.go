@@ -234,12 +234,6 @@ var shipPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany && remoteSelf != 0 { remoteSignalOp(remoteOpSignalIgnore, s); return }"},
 	},
 	{
-		Name:    "signal-at-first-ignored",
-		Reason:  "the program's signals arrive at its first process",
-		Package: "runtime", File: "sigqueue.go", Func: "signal_ignored",
-		Edit: InsertAtEntry{Code: "if remoteMany && remoteSelf != 0 { return remoteSignalOp(remoteOpSignalIgnored, s) != 0 }"},
-	},
-	{
 		Name:    "signal-at-first-idle",
 		Reason:  "the program's signals arrive at its first process",
 		Package: "runtime", File: "sigqueue.go", Func: "signalWaitUntilIdle",
