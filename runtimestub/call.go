@@ -57,6 +57,9 @@ func onSyscall(c *sysCall) {
 // later, and a program that waits for it without anything else to do would be
 // taken for deadlocked.
 func toSelf(c *sysCall) bool {
+	if self, _ := processNumber(); self != 0 {
+		return false // the program's signals are the first process's
+	}
 	sig := uint64(0)
 	switch c.nr {
 	case wire.SYS_KILL:
