@@ -12,8 +12,8 @@
 // process, so that they may be used in init functions and kept.
 //
 // A *session* is one run of a program with a runtime server. Its *processes*
-// are numbered from 0; process 0 is the one that was started first. This
-// version of the server runs every session in one process.
+// are numbered from 0; process 0 is the one that runs main. All have the same
+// memory: a pointer means the same in each.
 package remote
 
 import (
@@ -51,7 +51,11 @@ func GoOn(process int, f func()) error {
 	if err := reach(process); err != nil {
 		return fmt.Errorf("remote: starting a goroutine on process %d: %w", process, err)
 	}
-	go f()
+	if process == Process() {
+		go f()
+	} else {
+		start(process, f)
+	}
 	return nil
 }
 
@@ -62,7 +66,11 @@ func GoOn(process int, f func()) error {
 // number, or the server cannot move goroutines there. The goroutine then runs
 // where it ran before.
 func Migrate(process int) error {
-	if err := reach(process); err != nil {
+	err := reach(process)
+	if err == nil && process != Process() {
+		err = fmt.Errorf("the server %q starts goroutines on other processes (GoOn), but moves none", Server())
+	}
+	if err != nil {
 		return fmt.Errorf("remote: moving a goroutine to process %d: %w", process, err)
 	}
 	return nil
@@ -77,7 +85,6 @@ type state struct {
 }
 
 // reach returns why this process cannot have a goroutine run on another one.
-// Nothing can so far.
 func reach(process int) error {
 	s := current()
 	switch {
@@ -88,5 +95,5 @@ func reach(process int) error {
 	case process < 0 || process >= s.processes:
 		return fmt.Errorf("the session has %d process(es), numbered from 0", s.processes)
 	}
-	return fmt.Errorf("the server %q cannot run goroutines of process %d on another one", s.server, s.process)
+	return nil
 }

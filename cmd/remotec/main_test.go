@@ -17,6 +17,7 @@ import (
 
 	"remotec.dev/internal/cachedir"
 	"remotec.dev/internal/linker"
+	"remotec.dev/server/pager"
 )
 
 // newerGo is the release beside the default one with which the scripts build.
@@ -90,6 +91,8 @@ func TestScripts(t *testing.T) {
 				return rootOf(newerGo) != "", nil
 			case "root":
 				return os.Getuid() == 0, nil
+			case "userfaultfd":
+				return pager.Supported() == nil, nil
 			case "cc":
 				_, err := exec.LookPath("gcc")
 				return err == nil, nil
