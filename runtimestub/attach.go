@@ -24,6 +24,7 @@ const (
 //
 //go:linkname attach runtime.remoteAttach
 func attach() {
+	askDeathSignal()
 	signals := blockPreemption()
 	args, env := start()
 	args, flagAddr := takeFlag(args)

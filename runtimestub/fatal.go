@@ -51,13 +51,20 @@ func lost() {
 // of a process before it sends that, and a program that was killed says
 // nothing.
 func dieWithParent() {
-	const getDeathSignal, ms = 2, 1_000_000 // PR_GET_PDEATHSIG
-	var sig int32
-	raw(wire.SYS_PRCTL, getDeathSignal, uintptr(unsafe.Pointer(&sig)), 0, 0, 0, 0)
-	if sig != 0 {
+	const ms = 1_000_000
+	if deathSignal != 0 {
 		moment := [2]int64{0, 200 * ms}
 		raw(wire.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&moment)), 0, 0, 0, 0, 0)
 	}
+}
+
+// deathSignal ends this process with the session process, if it is not 0. Set by
+// attach: the kernel tells the first thread only.
+var deathSignal int32
+
+func askDeathSignal() {
+	const get = 2 // PR_GET_PDEATHSIG
+	raw(wire.SYS_PRCTL, get, uintptr(unsafe.Pointer(&deathSignal)), 0, 0, 0, 0)
 }
 
 // broken ends the process because the server did not keep to the protocol.

@@ -81,8 +81,9 @@ func (r *running) run() (Exit, error) {
 		<-ended
 	}
 	exit := exits[r.ender]
-	if exit.Signal != 0 && r.ender != 0 {
-		r.cfg.log.Warn("a process of the program was killed: the session ends", "process", r.ender, "signal", exit.Signal)
+	// A signal that asks a program to end is not worth a word: its sender knows.
+	if sig := syscall.Signal(exit.Signal); n > 1 && (sig == syscall.SIGKILL || sig == syscall.SIGSEGV || sig == syscall.SIGBUS) {
+		r.cfg.log.Warn(fmt.Sprintf("process %d of the program was killed by signal %d: the session ends", r.ender, exit.Signal))
 	}
 	return exit, nil
 }

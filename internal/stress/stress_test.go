@@ -44,7 +44,15 @@ func TestStress(t *testing.T) {
 var dir string
 
 // build makes them, once.
-var build = sync.OnceValue(func() error {
+func build(t *testing.T) error {
+	t.Helper()
+	if err := pager.Supported(); err != nil {
+		t.Skip(err)
+	}
+	return buildOnce()
+}
+
+var buildOnce = sync.OnceValue(func() error {
 	tool := filepath.Join(dir, "remotec")
 	for _, args := range [][]string{
 		{"build", "-o", tool, "remotec.dev/cmd/remotec"},
@@ -80,10 +88,7 @@ type running struct {
 // environment.
 func start(t *testing.T, env []string, args ...string) *running {
 	t.Helper()
-	if err := pager.Supported(); err != nil {
-		t.Skip(err)
-	}
-	if err := build(); err != nil {
+	if err := build(t); err != nil {
 		t.Fatal(err)
 	}
 	r := &running{ended: make(chan error, 1)}

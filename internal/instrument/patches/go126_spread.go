@@ -164,6 +164,24 @@ var spreadPatches = []Patch{
 		Edit: InsertBefore{Anchor: "fn := main_main", Code: "remoteMain()"},
 	},
 	{
+		Name:    "main-panic",
+		Reason:  "main that returns lets a goroutine that panics finish, whatever its process",
+		Package: "runtime", File: "proc.go", Func: "main",
+		Edit: InsertBefore{Anchor: "if panicking.Load() != 0 {", Code: "if remoteMany { remoteAwaitPanics() }"},
+	},
+	{
+		Name:    "panic-start",
+		Reason:  "as main-panic",
+		Package: "runtime", File: "panic.go", Func: "startpanic_m",
+		Edit: InsertBefore{Anchor: "lock(&paniclk)", Code: "if remoteMany { remotePanics.Add(1) }"},
+	},
+	{
+		Name:    "panic-end",
+		Reason:  "the last process that panics ends the program, when all have said why",
+		Package: "runtime", File: "panic.go", Func: "dopanic_m",
+		Edit: InsertBefore{Anchor: "if panicking.Add(-1) != 0 {", Code: "if remoteMany && remotePanics.Add(-1) != 0 { remoteNeverEnd() }"},
+	},
+	{
 		Name:    "init-once",
 		Reason:  "what the first process has initialised is seen by all",
 		Package: "runtime", File: "proc.go", Func: "doInit1",
