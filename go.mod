@@ -8,6 +8,8 @@ require (
 	golang.org/x/tools v0.52.0
 )
 
+require github.com/hashicorp/yamux v0.1.2 // indirect
+
 require (
 	github.com/colega/zeropool v0.0.0-20230505084239-6fb4a4f75381 // indirect
 	golang.org/x/sync v0.24.0 // indirect
