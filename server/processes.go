@@ -60,7 +60,6 @@ func (r *running) run() (Exit, error) {
 		defer r.hosts.close()
 		for _, h := range r.hosts.list {
 			h.Serve(r.memory, r.cfg.log, r.failed)
-			go r.mind(h)
 		}
 		if err := r.hosts.prepare(r.program.Path); err != nil {
 			return Exit{}, err
@@ -95,6 +94,13 @@ func (r *running) run() (Exit, error) {
 			ended <- k
 		}()
 	}
+	if r.hosts != nil {
+		for k := range n {
+			if h := r.hosts.of(k, n); h != nil && h != r.hosts.of(k-1, n) {
+				go r.mind(h, k)
+			}
+		}
+	}
 	go r.first(conns[0])
 	for k := 1; k < n; k++ {
 		go r.further(k, conns[k])
@@ -104,6 +110,9 @@ func (r *running) run() (Exit, error) {
 		<-ended
 	}
 	exit := exits[r.ender]
+	if h := r.hosts.of(r.ender, n); h != nil && h.IsLost() {
+		r.cfg.log.Error("a node is lost: the session ends", "node", h.Name, "address", h.Addr, "err", h.Err())
+	}
 	if exit.Signal != 0 && r.ender != 0 {
 		r.cfg.log.Warn("a process of the program was killed: the session ends", "process", r.ender, "signal", exit.Signal)
 	}
@@ -147,12 +156,10 @@ func (r *running) failed(process int, err error) {
 	}
 }
 
-// mind ends the session when a node is lost.
-func (r *running) mind(h *node.Host) {
+// mind ends the session when a node is lost, whose first process is number.
+func (r *running) mind(h *node.Host, number int) {
 	<-h.Lost()
-	if !r.over.Load() {
-		r.cfg.log.Error("a node is lost: the session ends", "node", h.Name, "address", h.Addr, "err", h.Err())
-	}
+	r.end(number)
 }
 
 // startFar starts process k on another host.

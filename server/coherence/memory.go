@@ -58,3 +58,7 @@ type Near interface {
 // ErrUnmapped is wrapped by errors of a Memory that has nothing mapped at the
 // page's address: the program followed a pointer to where no memory is.
 var ErrUnmapped = errors.New("nothing is mapped at the address")
+
+// ErrLost is wrapped by errors of a Memory that cannot be reached any more. Who
+// reached it knows, and ends the session.
+var ErrLost = errors.New("the memory is out of reach")

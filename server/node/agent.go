@@ -62,7 +62,11 @@ func (a *agent) run(ctx context.Context) error {
 			a.memory.lose(errors.New("its connection ended"))
 		case <-ctx.Done():
 			a.tell(notice{Leaving: "it was stopped by a signal"})
-			a.memory.lose(errors.New("this node was stopped by a signal"))
+			select { // the session hangs up
+			case <-a.memory.lost:
+			case <-time.After(beat):
+			}
+			a.memory.lose(ctx.Err())
 		case <-a.memory.lost:
 		}
 		a.streams.Close()
@@ -94,7 +98,7 @@ func (a *agent) run(ctx context.Context) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return a.memory.err
+		return errors.New("this node was stopped by a signal")
 	}
 	return fmt.Errorf("the session at %s is lost: %w", a.cfg.Addr, a.memory.err)
 }

@@ -129,8 +129,10 @@ func (h *hub) wait(id uint32, p *pending) (err error) {
 		_, mine := h.waiting[id]
 		delete(h.waiting, id)
 		h.waitMu.Unlock()
-		if err = h.err; !mine {
+		if !mine {
 			err = <-p.done // the reader has it, and may be writing the page
+		} else {
+			err = fmt.Errorf("%w: %w", coherence.ErrLost, h.err)
 		}
 	}
 	p.page = nil

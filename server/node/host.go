@@ -134,6 +134,16 @@ func (h *Host) lose(err error) {
 // Lost is closed when the node is lost. Err says why.
 func (h *Host) Lost() <-chan struct{} { return h.hub.lost }
 
+// IsLost reports whether the node is lost.
+func (h *Host) IsLost() bool {
+	select {
+	case <-h.hub.lost:
+		return true
+	default:
+		return false
+	}
+}
+
 // Err returns why the node was lost.
 func (h *Host) Err() error { return h.hub.err }
 

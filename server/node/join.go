@@ -119,6 +119,9 @@ func unwelcome(err error) error {
 		return errors.New("it closed the connection without a word: the token is wrong or was used before, " +
 			"or what is there is no session that waits for nodes; tokens are printed by remotec run")
 	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("it did not answer for %v: what is there is no session that waits for nodes, or something stands between (%w)", introduction, err)
+	}
 	return err
 }
 

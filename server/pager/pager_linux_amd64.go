@@ -30,7 +30,8 @@ type Config struct {
 	// Failed is called, on a fault thread, when a fault cannot be answered though
 	// its process lives. The page has been poisoned: the thread that waits gets
 	// a SIGBUS. Where coherence.Unmapped(err), the program followed a bad pointer;
-	// else the session should end.
+	// else the session should end. It is not called, and nothing is poisoned,
+	// where the error is a coherence.ErrLost.
 	Failed func(process int, err error)
 }
 

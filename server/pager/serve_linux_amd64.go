@@ -89,6 +89,11 @@ func (p *Pager) handle(f coherence.Fault, m Memory) (outcome coherence.Outcome) 
 	if err == nil {
 		return outcome
 	}
+	if errors.Is(err, coherence.ErrLost) {
+		// The session is about to end. That the thread goes on waiting is better
+		// than a SIGBUS, of which the program would have something to say.
+		return coherence.Failed
+	}
 	if poisonErr := m.Poison(f.Addr &^ (coherence.PageSize - 1)); poisonErr != nil {
 		err = fmt.Errorf("%w (and %w)", err, poisonErr)
 	}
