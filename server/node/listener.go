@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime"
 	"sync"
 	"syscall"
@@ -160,9 +161,22 @@ func peer(c *fds.Conn) string {
 	return "this host"
 }
 
-// errStranger ends the handshake of somebody who does not say a name that is waited
-// for. Its connection is closed by then, so that not even an alert goes out.
+// errStranger ends the handshake of somebody who does not say a name that is waited for.
 var errStranger = errors.New("a stranger")
+
+// gate is a connection on which nothing goes out before the other end has said a name,
+// not even an alert of TLS.
+type gate struct {
+	net.Conn
+	open bool
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	if !g.open {
+		return 0, errStranger
+	}
+	return g.Conn.Write(p)
+}
 
 // meet finds out who a connection is of.
 func (l *Listener) meet(c *fds.Conn, from string) error {
@@ -172,17 +186,18 @@ func (l *Listener) meet(c *fds.Conn, from string) error {
 		return err
 	}
 	var token *secrets // that it came with; nil for a certificate
-	conn := tls.Server(raw, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
-		if h.ServerName == l.identity.name {
-			return l.identity.config(), nil
-		}
+	gate := &gate{Conn: raw}
+	conn := tls.Server(gate, &tls.Config{GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 		l.mu.Lock()
 		token = l.tokens[h.ServerName]
 		l.mu.Unlock()
-		if token != nil {
+		gate.open = token != nil || h.ServerName == l.identity.name
+		switch {
+		case token != nil:
 			return token.joining()
+		case gate.open:
+			return l.identity.config(), nil
 		}
-		raw.Close()
 		return nil, errStranger
 	}})
 	if err := shake(conn); err != nil {
