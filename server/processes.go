@@ -89,8 +89,9 @@ func (r *running) run() (Exit, error) {
 			}
 			return Exit{}, err
 		}
+		c := r.children[k]
 		go func() {
-			exits[k] = <-r.children[k].done
+			exits[k] = <-c.done
 			ended <- k
 		}()
 	}
