@@ -8,7 +8,10 @@ require (
 	golang.org/x/tools v0.52.0
 )
 
-require github.com/anishathalye/porcupine v1.3.1
+require (
+	github.com/anishathalye/porcupine v1.3.1
+	github.com/hashicorp/yamux v0.1.2
+)
 
 require (
 	github.com/colega/zeropool v0.0.0-20230505084239-6fb4a4f75381 // indirect

@@ -28,6 +28,9 @@ type Config struct {
 	// for 1. Placement says where its goroutines go.
 	Processes int
 	Placement Placement
+	// Nodes are other hosts that such a program's processes are divided over, beside
+	// this one. Where there are some, Processes is at least one more.
+	Nodes Nodes
 
 	// Lease grants leave to create goroutines: of a session and how many it
 	// asks for it makes how many it may create. Default: all.

@@ -13,7 +13,8 @@ import (
 
 // child is a started program process.
 type child struct {
-	pid  int
+	pid  int       // 0 on another host
+	far  func()    // kills one on another host
 	done chan Exit // gets how it ended
 }
 

@@ -11,6 +11,7 @@ import (
 	"remotec.dev/server/coherence"
 	"remotec.dev/server/control"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/node"
 	"remotec.dev/server/pager"
 	"remotec.dev/server/session"
 )
@@ -27,10 +28,12 @@ type running struct {
 	beacon  *session.Beacon
 	memory  *pager.Pager // nil with one process
 	layout  coherence.Layout
+	hosts   *hosts // nil without others than this one
 
 	children []*child
 	ending   sync.Once
 	over     atomic.Bool      // set by ending
+	features uint64           // of the processor of the first process; set before opened is closed
 	ender    int              // the process that ended the session; set by ending
 	session  *session.Session // nil if the first process did not attach; set before opened is closed
 	opened   chan struct{}    // closed when it is known whether there is a session
@@ -49,16 +52,35 @@ func (r *running) run() (Exit, error) {
 		}
 		rand.Read(seed[:]) // never fails: crypto/rand
 	}
+	if r.cfg.Nodes.Count > 0 {
+		var err error
+		if r.hosts, err = gather(&r.cfg); err != nil {
+			return Exit{}, err
+		}
+		defer r.hosts.close()
+		for _, h := range r.hosts.list {
+			h.Serve(r.memory, r.cfg.log, r.failed)
+		}
+		if err := r.hosts.prepare(r.program.Path); err != nil {
+			return Exit{}, err
+		}
+	}
 	conns := make([]*fds.Conn, n)
 	ended := make(chan int, n)
 	exits := make([]Exit, n)
 	for k := range n {
 		env := environ(r.program.Env, serverVariable, "fd:3")
+		number := fmt.Sprintf("%x/%x/%x", k, n, seed)
 		if n > 1 {
-			env = environ(env, processVariable, fmt.Sprintf("%x/%x/%x", k, n, seed))
+			env = environ(env, processVariable, number)
 		}
 		var err error
-		if conns[k], err = r.start(env); err != nil {
+		if h := r.hosts.of(k, n); h != nil {
+			conns[k], err = r.startFar(h, k, env, number)
+		} else {
+			conns[k], err = r.start(env)
+		}
+		if err != nil {
 			for _, c := range r.children {
 				c.kill()
 			}
@@ -67,10 +89,18 @@ func (r *running) run() (Exit, error) {
 			}
 			return Exit{}, err
 		}
+		c := r.children[k]
 		go func() {
-			exits[k] = <-r.children[k].done
+			exits[k] = <-c.done
 			ended <- k
 		}()
+	}
+	if r.hosts != nil {
+		for k := range n {
+			if h := r.hosts.of(k, n); h != nil && h != r.hosts.of(k-1, n) {
+				go r.mind(h, k)
+			}
+		}
 	}
 	go r.first(conns[0])
 	for k := 1; k < n; k++ {
@@ -81,6 +111,9 @@ func (r *running) run() (Exit, error) {
 		<-ended
 	}
 	exit := exits[r.ender]
+	if h := r.hosts.of(r.ender, n); h != nil && h.IsLost() {
+		r.cfg.log.Error("a node is lost: the session ends", "node", h.Name, "address", h.Addr, "err", h.Err())
+	}
 	// A signal that asks a program to end is not worth a word: its sender knows.
 	if sig := syscall.Signal(exit.Signal); n > 1 && (sig == syscall.SIGKILL || sig == syscall.SIGSEGV || sig == syscall.SIGBUS) {
 		r.cfg.log.Warn(fmt.Sprintf("process %d of the program was killed by signal %d: the session ends", r.ender, exit.Signal))
@@ -111,15 +144,51 @@ func (r *running) share(n int) error {
 		return err
 	}
 	r.memory, err = pager.New(pager.Config{
-		Layout: r.layout, Logger: r.cfg.log, Own: Adopt,
-		Failed: func(process int, err error) {
-			if !coherence.Unmapped(err) {
-				r.cfg.log.Error("memory of the session is lost: it ends", "process", process, "err", err)
-				r.children[process].kill()
-			}
-		},
+		Layout: r.layout, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
 	})
 	return err
+}
+
+// failed ends the session because a fault of a process could not be answered, unless
+// the program is to blame.
+func (r *running) failed(process int, err error) {
+	if !coherence.Unmapped(err) && !r.over.Load() {
+		r.cfg.log.Error("memory of the session is lost: it ends", "process", process, "err", err)
+		r.children[process].kill()
+	}
+}
+
+// mind ends the session when a node is lost, whose first process is number.
+func (r *running) mind(h *node.Host, number int) {
+	<-h.Lost()
+	r.end(number)
+}
+
+// startFar starts process k on another host.
+func (r *running) startFar(h *node.Host, k int, env []string, number string) (*fds.Conn, error) {
+	conn, done, err := h.Start(node.Process{
+		Number: k, Args: r.program.Args, Env: env, Value: number,
+		Layout: r.layout, Errors: r.hosts.errors,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c := &child{far: func() { h.Kill(k) }, done: make(chan Exit, 1)}
+	go func() {
+		how := <-done
+		c.done <- Exit{Status: how[0], Signal: how[1]}
+	}()
+	r.children = append(r.children, c)
+	return conn, nil
+}
+
+// far returns what attaches the memory of a process of another host.
+func (r *running) far(process int) func() error {
+	h := r.hosts.of(process, len(r.children))
+	if h == nil {
+		return nil
+	}
+	return func() error { return h.Attach(r.memory, process) }
 }
 
 // start starts the next process and returns its control connection.
@@ -150,7 +219,7 @@ func (r *running) start(env []string) (*fds.Conn, error) {
 // greet takes the attach of a process.
 func (r *running) greet(conn *fds.Conn) (*fds.FrameReader, *wire.Attach) {
 	f := &fds.FrameReader{Conn: conn}
-	a, err := session.Greet(f, &session.Terms{})
+	a, err := session.Greet(f, &session.Terms{Features: r.features})
 	if err != nil {
 		// The program, which has been told, says so itself; one that never
 		// spoke has ended or was never a remote binary.
@@ -169,6 +238,7 @@ func (r *running) first(conn *fds.Conn) {
 	if f == nil {
 		return
 	}
+	r.features = a.CPU
 	sc := r.cfg.session(r.id)
 	sc.Local = a.Flags&wire.AttachChild != 0
 	sc.Processes, sc.Memory, sc.Layout = r.cfg.Processes, r.memory, r.layout
@@ -178,6 +248,7 @@ func (r *running) first(conn *fds.Conn) {
 		sc.Hand = false
 		sc.Spread = r.cfg.Placement == PlaceSpread
 		sc.Hidden = r.hidden
+		sc.Far = r.far
 	}
 	s, err := session.Open(sc, f, a)
 	if err != nil {
@@ -199,13 +270,13 @@ func (r *running) first(conn *fds.Conn) {
 
 // further serves another process until it goes away.
 func (r *running) further(number int, conn *fds.Conn) {
-	f, a := r.greet(conn)
-	if f == nil {
-		return
-	}
 	<-r.opened
 	if r.session == nil {
 		conn.Shutdown()
+		return
+	}
+	f, a := r.greet(conn)
+	if f == nil {
 		return
 	}
 	p, err := r.session.Join(number, f, a)
@@ -231,4 +302,10 @@ func (r *running) hidden(pid int) bool {
 }
 
 // kill ends the process at once.
-func (c *child) kill() { syscall.Kill(c.pid, syscall.SIGKILL) }
+func (c *child) kill() {
+	if c.far != nil {
+		c.far()
+		return
+	}
+	syscall.Kill(c.pid, syscall.SIGKILL)
+}

@@ -42,6 +42,7 @@ func init() {
 	commands = []*command{
 		runCommand,
 		serveCommand,
+		joinCommand,
 		psCommand,
 		diffCommand,
 		envCommand,

@@ -24,7 +24,7 @@ import (
 const newerGo = "go1.27.1"
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"remotec": main, "remotec-session": main})
+	testscript.Main(m, map[string]func(){"remotec": main, "remotec-session": main, "remotec-slow": slowProxy})
 }
 
 // defaultSignals gives programs of the scripts the default action of signals

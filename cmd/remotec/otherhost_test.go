@@ -44,6 +44,16 @@ const (
 // newHosts makes the namespaces, builds the program and starts the server.
 func newHosts(t *testing.T) *hosts {
 	t.Helper()
+	h := newNamespaces(t)
+	h.build("afar")
+	h.start()
+	t.Cleanup(h.stop)
+	return h
+}
+
+// newNamespaces makes the namespaces.
+func newNamespaces(t *testing.T) *hosts {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("making network namespaces takes root")
 	}
@@ -64,21 +74,25 @@ func newHosts(t *testing.T) *hosts {
 		"-n " + h.client + " addr add " + clientIP + "/24 dev cable",
 		"-n " + h.server + " link set cable up",
 		"-n " + h.client + " link set cable up",
+		"-n " + h.server + " link set lo up",
 	} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			t.Skipf("namespaces cannot be connected here: ip %s: %s", args, out)
 		}
 	}
-	dir := t.TempDir()
-	h.tool, h.prog = filepath.Join(dir, "remotec"), filepath.Join(dir, "afar")
-	for _, args := range [][]string{{"-o", h.tool, "."}, {"-toolexec=" + h.tool, "-o", h.prog, "./testdata/afar"}} {
+	return h
+}
+
+// build builds remotec and a program of testdata.
+func (h *hosts) build(name string) {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	h.tool, h.prog = filepath.Join(dir, "remotec"), filepath.Join(dir, name)
+	for _, args := range [][]string{{"-o", h.tool, "."}, {"-toolexec=" + h.tool, "-o", h.prog, "./testdata/" + name}} {
 		if out, err := exec.Command("go", append([]string{"build", "-buildvcs=false"}, args...)...).CombinedOutput(); err != nil {
-			t.Fatalf("go build %v: %v\n%s", args, err, out)
+			h.t.Fatalf("go build %v: %v\n%s", args, err, out)
 		}
 	}
-	h.start()
-	t.Cleanup(h.stop)
-	return h
 }
 
 // in returns a command that runs in a namespace, with a time limit.

@@ -26,10 +26,17 @@ PROGRAM is a remote binary, or a package directory, an import path or .go
 files, which are built first. Its standard streams, arguments, environment and
 working directory are those of this command, and so is the exit status in
 return: the program's own, 128 + N where signal N ended it, 1 where remotec
-failed.`,
+failed.
+
+With -nodes N it waits until N other hosts have joined by "remotec join", and
+prints what to run there on standard error. The processes (-n) are divided over
+this host and those, each gets one at least. -listen is where they find this
+host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o runOptions
-		fs.StringVar(&o.processes, "n", "1", "processes of the program on this machine")
+		fs.StringVar(&o.processes, "n", "1", "processes of the program")
+		fs.IntVar(&o.nodes, "nodes", 0, "other hosts that run processes of the program")
+		fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` on which to wait for them")
 		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
 		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call, post=DURATION at most before each message between processes")
 		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`")
@@ -43,7 +50,8 @@ failed.`,
 // runOptions are the flags of remotec run as they were given.
 type runOptions struct {
 	processes, placement, chaos, http string
-	server, token                     string
+	server, token, listen             string
+	nodes                             int
 	hand                              bool
 }
 
@@ -57,6 +65,14 @@ func (o *runOptions) run(args []string, std streams) error {
 		return usagef("-n %s: not a number of processes", o.processes)
 	case n > session.MaxProcesses:
 		return usagef("-n %d: a session has at most %d processes", n, session.MaxProcesses)
+	case o.nodes < 0:
+		return usagef("-nodes %d: not a number of hosts", o.nodes)
+	case o.nodes > 0 && o.server != "":
+		return usagef("-nodes %d: other hosts join a session with a server of its own only, without -server", o.nodes)
+	case o.nodes > 0 && o.processes != "1" && n <= o.nodes:
+		return usagef("-n %d: %d hosts need at least as many processes: -n %d", n, o.nodes+1, o.nodes+1)
+	case o.nodes >= session.MaxProcesses:
+		return usagef("-nodes %d: a session has at most %d processes", o.nodes, session.MaxProcesses)
 	case n > 1 && o.server != "":
 		return usagef("-n %d: this version runs a program in several processes with a server of its own only, without -server", n)
 	}
@@ -85,7 +101,11 @@ func (o *runOptions) run(args []string, std streams) error {
 	} else {
 		cfg := serverConfig()
 		cfg.Policy.Hand, cfg.Delay, cfg.PostDelay = o.hand, chaos.delay, chaos.post
-		cfg.Processes = n
+		cfg.Processes = max(n, o.nodes+1)
+		cfg.Nodes = server.Nodes{
+			Count: o.nodes, Listen: o.listen, Version: version(),
+			Say: func(line string) { fmt.Fprintf(std.err, "remotec: %s\n", line) },
+		}
 		if o.placement == "spread" {
 			cfg.Placement = server.PlaceSpread
 		}

@@ -24,8 +24,13 @@ type ReplaceText struct{ Code string }
 // Patch.Func is not used.
 type AppendText struct{ Code string }
 
-func (e ReplaceText) describe() string { return "replace the TEXT block" }
-func (e AppendText) describe() string  { return "add text: " + oneLine(e.Code) }
+// AppendToLine adds instructions after those of the one line of the TEXT block that
+// reads Anchor, in that line. Patch.Func names the block.
+type AppendToLine struct{ Anchor, Code string }
+
+func (e AppendToLine) describe() string { return "after " + e.Anchor + ": " + oneLine(e.Code) }
+func (e ReplaceText) describe() string  { return "replace the TEXT block" }
+func (e AppendText) describe() string   { return "add text: " + oneLine(e.Code) }
 
 func applyAsm(name string, src []byte, patches []Patch) ([]byte, error) {
 	if bytes.Contains(src, []byte(marker)) {
@@ -48,26 +53,56 @@ func (e AppendText) apply(_ string, src []byte, _ string) ([]byte, error) {
 	return append(src[:len(src):len(src)], "\n"+strings.TrimSpace(e.Code)+"\n"...), nil
 }
 
-func (e ReplaceText) apply(name string, src []byte, text string) ([]byte, error) {
+func (e AppendToLine) apply(name string, src []byte, text string) ([]byte, error) {
 	lines := strings.SplitAfter(string(src), "\n")
-	start := -1
-	for i, line := range lines {
-		if textName(line) == text {
-			if start >= 0 {
-				return nil, fmt.Errorf("%w %q is twice in %s", errAnchor, "TEXT ·"+text, name)
+	start, end, err := textBlock(name, lines, text)
+	if err != nil {
+		return nil, err
+	}
+	at := -1
+	for i := start; i < end; i++ {
+		if strings.Join(strings.Fields(lines[i]), " ") == e.Anchor {
+			if at >= 0 {
+				return nil, fmt.Errorf("%w %q is twice in TEXT ·%s of %s", errAnchor, e.Anchor, text, name)
 			}
-			start = i
+			at = i
 		}
 	}
-	if start < 0 {
-		return nil, fmt.Errorf("%w %q not found in %s", errAnchor, "TEXT ·"+text, name)
+	if at < 0 {
+		return nil, fmt.Errorf("%w %q not found in TEXT ·%s of %s", errAnchor, e.Anchor, text, name)
 	}
-	end := blockEnd(lines, start)
+	lines[at] = strings.TrimRight(lines[at], "\n") + "; " + e.Code + "\n"
+	return []byte(strings.Join(lines, "")), nil
+}
+
+func (e ReplaceText) apply(name string, src []byte, text string) ([]byte, error) {
+	lines := strings.SplitAfter(string(src), "\n")
+	start, end, err := textBlock(name, lines, text)
+	if err != nil {
+		return nil, err
+	}
 	code := strings.TrimSpace(e.Code) + "\n"
 	if missing := (end - start) - strings.Count(code, "\n"); missing > 0 {
 		code += strings.Repeat("\n", missing)
 	}
 	return []byte(strings.Join(lines[:start], "") + code + strings.Join(lines[end:], "")), nil
+}
+
+// textBlock finds the TEXT block that is named text.
+func textBlock(name string, lines []string, text string) (start, end int, err error) {
+	start = -1
+	for i, line := range lines {
+		if textName(line) == text {
+			if start >= 0 {
+				return 0, 0, fmt.Errorf("%w %q is twice in %s", errAnchor, "TEXT ·"+text, name)
+			}
+			start = i
+		}
+	}
+	if start < 0 {
+		return 0, 0, fmt.Errorf("%w %q not found in %s", errAnchor, "TEXT ·"+text, name)
+	}
+	return start, blockEnd(lines, start), nil
 }
 
 // textName returns "name" for a line "TEXT ·name(SB),...", also for

@@ -44,6 +44,8 @@ var cases = map[string][]Patch{
 	"cover":             {{Func: "f", Edit: InsertAtEntry{"if on {\n\thook()\n}"}}, {Func: "f", Edit: InsertBefore{"if x {", "before()"}}},
 	"asm_replace":       {{Func: "b", Edit: ReplaceText{"TEXT ·b(SB),NOSPLIT,$0\n\tJMP ·remote(SB)"}}},
 	"asm_append":        {{Edit: AppendText{"TEXT ·c(SB),NOSPLIT,$0\n\tRET"}}},
+	"asm_line":          {{Func: "b", Edit: AppendToLine{"ADDQ AX, BX", "NOP"}}},
+	"asm_line_missing":  {{Func: "a", Edit: AppendToLine{"ADDQ AX, BX", "NOP"}}},
 	"asm_missing":       {{Func: "c", Edit: ReplaceText{"TEXT ·c(SB),NOSPLIT,$0"}}},
 	"asm_wrong_kind":    {{Func: "a", Edit: InsertAtEntry{"hook()"}}},
 }

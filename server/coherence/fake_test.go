@@ -1,6 +1,7 @@
 package coherence
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"unsafe"
@@ -29,8 +30,35 @@ func newFakes(layout Layout, options Options) (*Directory, []*fake) {
 	for i := range fakes {
 		fakes[i] = &fake{id: i, directory: d, pages: make(map[uintptr]*fakePage)}
 		d.SetMemory(i, fakes[i])
+		if i%2 == 1 {
+			d.SetMemory(i, farFake{fakes[i]})
+		}
 	}
 	return d, fakes
+}
+
+// farFake is a fake as a Far; the others are Near.
+type farFake struct{ *fake }
+
+func (m farFake) Present() {} // hides that of fake
+
+func (m farFake) ProtectRead(addr uintptr, buf *[PageSize]byte) error {
+	return errors.Join(m.Protect(addr), m.Read(addr, buf))
+}
+
+func (m farFake) Take(addr uintptr, buf *[PageSize]byte) error {
+	return errors.Join(m.ProtectRead(addr, buf), m.Drop(addr))
+}
+
+func (m farFake) StartDrop(addr uintptr) func() error {
+	err := m.Drop(addr)
+	return func() error { return err }
+}
+
+func (m *fake) Present(addr uintptr) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.pages[addr] != nil, nil
 }
 
 func (m *fake) Protect(addr uintptr) error {

@@ -113,11 +113,10 @@ func (d *Directory) share(p *page, addr uintptr, process int, to Memory) error {
 	exclusive, owner := p.exclusive, int(p.owner)
 	if exclusive {
 		affected.Add(owner)
-		if err := d.protect(owner, addr); err != nil {
+		if err := d.protectRead(owner, addr, buf); err != nil {
 			return err
 		}
-	}
-	if err := d.read(p, addr, buf); err != nil {
+	} else if err := d.read(p, addr, buf); err != nil {
 		return err
 	}
 	p.migration.shared(p, process)
@@ -138,7 +137,7 @@ func (d *Directory) upgrade(p *page, addr uintptr, process int, to Memory) error
 		return err
 	}
 	p.migration.upgraded(p, process)
-	if err := d.take(p, addr, process, buf); err != nil {
+	if err := d.take(p, addr, process, buf, nobody); err != nil {
 		return err
 	}
 	return to.Unprotect(addr)
@@ -148,36 +147,37 @@ func (d *Directory) upgrade(p *page, addr uintptr, process int, to Memory) error
 func (d *Directory) steal(p *page, addr uintptr, process int, to Memory) error {
 	buf := d.buffer()
 	defer d.buffers.Put(buf)
+	dropped := nobody
 	if p.exclusive {
-		if err := d.protect(int(p.owner), addr); err != nil {
+		owner, err := d.memory(int(p.owner))
+		if err != nil {
 			return err
 		}
-	}
-	if err := d.read(p, addr, buf); err != nil {
+		if far, ok := owner.(Far); ok {
+			if err := far.Take(addr, buf); err != nil {
+				return fmt.Errorf("taking the page of process %d: %w", p.owner, err)
+			}
+			dropped = int(p.owner)
+		} else if err := d.protectRead(int(p.owner), addr, buf); err != nil {
+			return err
+		}
+	} else if err := d.read(p, addr, buf); err != nil {
 		return err
 	}
-	if err := d.take(p, addr, process, buf); err != nil {
+	if err := d.take(p, addr, process, buf, dropped); err != nil {
 		return err
 	}
 	return to.Install(addr, buf, true)
 }
 
-// take makes process the only holder, and pins data, the contents.
-func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byte) error {
+// take makes process the only holder, and pins data, the contents. The copy of dropped
+// has been dropped already.
+func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byte, dropped int) error {
 	affected := p.holders
 	affected.Add(process)
 	affected.Add(int(p.home))
-	for holder := range p.holders.All() {
-		if holder == process {
-			continue
-		}
-		m, err := d.memory(holder)
-		if err != nil {
-			return err
-		}
-		if err := m.Drop(addr); err != nil {
-			return fmt.Errorf("taking the copy of process %d: %w", holder, err)
-		}
+	if err := d.drop(p, addr, process, dropped); err != nil {
+		return err
 	}
 	if process != int(p.home) {
 		d.hold(process, addr)
@@ -191,33 +191,95 @@ func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byt
 	return nil
 }
 
-func (d *Directory) protect(process int, addr uintptr) error {
+// drop drops all copies of p but those of keep and of dropped. It waits for far ones
+// at the same time.
+func (d *Directory) drop(p *page, addr uintptr, keep, dropped int) (err error) {
+	var waiting []func() error
+	for holder := range p.holders.All() {
+		if holder == keep || holder == dropped {
+			continue
+		}
+		m, e := d.memory(holder)
+		if e == nil {
+			if far, ok := m.(Far); ok {
+				waiting = append(waiting, far.StartDrop(addr))
+				continue
+			}
+			e = m.Drop(addr)
+		}
+		if e != nil {
+			err = fmt.Errorf("taking the copy of process %d: %w", holder, e)
+			break
+		}
+	}
+	for _, done := range waiting {
+		if e := done(); e != nil && err == nil {
+			err = fmt.Errorf("taking a copy: %w", e)
+		}
+	}
+	return err
+}
+
+// protectRead makes the page of process read-only, and reads it.
+func (d *Directory) protectRead(process int, addr uintptr, buf *[PageSize]byte) error {
 	m, err := d.memory(process)
 	if err != nil {
 		return err
 	}
-	if err := m.Protect(addr); err != nil {
-		return fmt.Errorf("protecting the copy of process %d: %w", process, err)
+	if far, ok := m.(Far); ok {
+		err = far.ProtectRead(addr, buf)
+	} else if err = m.Protect(addr); err == nil {
+		err = m.Read(addr, buf)
+	}
+	if err != nil {
+		return fmt.Errorf("protecting and reading the copy of process %d: %w", process, err)
 	}
 	return nil
 }
 
 // read gets the contents of a page that is read-only everywhere. The copies are
 // equal, except that the home's may be a hole because it released the page. So
-// another one is preferred.
+// another one is preferred, but not a far one to a home that has the page: what is a
+// hole after the home was read was one, as it gets the page back by a fault only.
 func (d *Directory) read(p *page, addr uintptr, buf *[PageSize]byte) error {
-	from := int(p.home)
+	from, far := nobody, true
+	var m Memory
 	for holder := range p.holders.All() {
-		if from == int(p.home) {
-			from = holder
+		if holder == int(p.home) || from != nobody && !far {
+			continue
+		}
+		next, err := d.memory(holder)
+		if err != nil {
+			return err
+		}
+		if _, ok := next.(Far); !ok || from == nobody {
+			from, far, m = holder, ok, next
 		}
 	}
-	m, err := d.memory(from)
-	if err != nil {
-		return err
+	if far && p.holders.Has(int(p.home)) {
+		home, err := d.memory(int(p.home))
+		if err != nil {
+			return err
+		}
+		near, ok := home.(Near)
+		if ok {
+			if err := d.readFrom(int(p.home), home, addr, buf); err != nil {
+				return err
+			}
+			if present, err := near.Present(addr); present || err != nil {
+				return err
+			}
+		}
+		if from == nobody {
+			from, m = int(p.home), home
+		}
 	}
+	return d.readFrom(from, m, addr, buf)
+}
+
+func (d *Directory) readFrom(process int, m Memory, addr uintptr, buf *[PageSize]byte) error {
 	if err := m.Read(addr, buf); err != nil {
-		return fmt.Errorf("reading the copy of process %d: %w", from, err)
+		return fmt.Errorf("reading the copy of process %d: %w", process, err)
 	}
 	return nil
 }

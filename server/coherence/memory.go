@@ -31,6 +31,34 @@ type Memory interface {
 	Wake(page uintptr) error
 }
 
+// Far is a Memory that is reached by messages, so that each answer is waited for.
+// Operations that the rules of the package comment allow to be one are one, and
+// those that nothing waits for are not answered: of Install, InstallZero, Unprotect
+// and Wake only the order among the operations on a page is guaranteed, which is that
+// of the calls, and an error is told to somebody else.
+type Far interface {
+	Memory
+	// ProtectRead is Protect and then Read.
+	ProtectRead(page uintptr, buf *[PageSize]byte) error
+	// Take is Protect, Read and then Drop.
+	Take(page uintptr, buf *[PageSize]byte) error
+	// StartDrop starts Drop; the page is dropped when done returns nil. done
+	// is called once.
+	StartDrop(page uintptr) (done func() error)
+}
+
+// Near is a Memory that can tell a hole from a page.
+type Near interface {
+	Memory
+	// Present reports whether page is no hole. It is asked after a Read, to
+	// know whether that read a hole.
+	Present(page uintptr) (bool, error)
+}
+
 // ErrUnmapped is wrapped by errors of a Memory that has nothing mapped at the
 // page's address: the program followed a pointer to where no memory is.
 var ErrUnmapped = errors.New("nothing is mapped at the address")
+
+// ErrLost is wrapped by errors of a Memory that cannot be reached any more. Who
+// reached it knows, and ends the session.
+var ErrLost = errors.New("the memory is out of reach")

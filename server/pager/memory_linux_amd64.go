@@ -26,7 +26,7 @@ type process struct {
 	copied atomic.Uint64 // bytes installed
 }
 
-var _ coherence.Memory = (*process)(nil)
+var _ coherence.Near = (*process)(nil)
 
 // Protect implements [coherence.Memory].
 func (p *process) Protect(addr uintptr) error {
@@ -86,6 +86,23 @@ func pread(fd int, buf []byte, offset int64) (n int, err error) {
 			return n, err
 		}
 	}
+}
+
+// Present implements [coherence.Near].
+func (p *process) Present(addr uintptr) (bool, error) {
+	offset, err := p.offset(addr)
+	if err != nil {
+		return false, err
+	}
+	const seekData = 3 // lseek(2)
+	data, err := unix.Seek(p.memfd, offset, seekData)
+	if err == unix.ENXIO {
+		return false, nil // no data from there on
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for %#x in process %d's memfd: %w", addr, p.id, err)
+	}
+	return data == offset, nil
 }
 
 // Drop implements [coherence.Memory].

@@ -23,10 +23,15 @@ type Config struct {
 	// Own moves a descriptor of the pager's to where the program cannot see it, and
 	// returns its new number; nil leaves it. (Method Adopt of a fds.Space.)
 	Own func(fd int) (int, error)
+	// Forward, where it is set, is told each fault and sees to it that it is
+	// answered, by the methods of Memory: the directory is at another host. An
+	// error is as one of the directory.
+	Forward func(coherence.Fault) error
 	// Failed is called, on a fault thread, when a fault cannot be answered though
 	// its process lives. The page has been poisoned: the thread that waits gets
 	// a SIGBUS. Where coherence.Unmapped(err), the program followed a bad pointer;
-	// else the session should end.
+	// else the session should end. It is not called, and nothing is poisoned,
+	// where the error is a coherence.ErrLost.
 	Failed func(process int, err error)
 }
 
@@ -40,7 +45,21 @@ type Pager struct {
 	closed   bool
 	stop     int // eventfd, -1 before the first Attach; readable: threads end
 	attached map[int]*attached
+	far      map[int]*farProcess
 	threads  sync.WaitGroup
+}
+
+// Memory is the shared memory of a process.
+type Memory interface {
+	coherence.Memory
+	// Poison makes accesses to a hole raise SIGBUS.
+	Poison(page uintptr) error
+}
+
+// farProcess is a process on another host.
+type farProcess struct {
+	memory   Memory
+	counters counters
 }
 
 // attached is a process with its fault threads.
@@ -73,6 +92,7 @@ func New(config Config) (*Pager, error) {
 		directory: coherence.NewDirectory(config.Layout, pins, config.Options),
 		stop:      -1,
 		attached:  make(map[int]*attached),
+		far:       make(map[int]*farProcess),
 	}, nil
 }
 
@@ -144,6 +164,32 @@ func (p *Pager) attach(a *attached) error {
 	return nil
 }
 
+// AttachFar makes memory that of process, which is on another host. Its faults are
+// told to Handle.
+func (p *Pager) AttachFar(process int, memory Memory) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case process < 0 || process >= p.config.Layout.Slots:
+		return fmt.Errorf("pager: attaching process %d: the session has %d processes", process, p.config.Layout.Slots)
+	case p.attached[process] != nil || p.far[process] != nil:
+		return fmt.Errorf("pager: attaching process %d: it is attached already", process)
+	}
+	p.far[process] = &farProcess{memory: memory}
+	p.directory.SetMemory(process, memory)
+	return nil
+}
+
+// Memory returns the memory of a process that is attached, and else nil.
+func (p *Pager) Memory(process int) Memory {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a := p.attached[process]; a != nil {
+		return &a.process
+	}
+	return nil
+}
+
 func (a *attached) close() error {
 	return errors.Join(unix.Close(a.uffd), unix.Close(a.memfd))
 }
@@ -182,6 +228,9 @@ func (p *Pager) Stats() Stats {
 	defer p.mu.Unlock()
 	var s Stats
 	for id := range p.config.Layout.Slots {
+		if far := p.far[id]; far != nil {
+			s.Processes = append(s.Processes, ProcessStats{Process: id, Faults: far.counters.stats()})
+		}
 		a := p.attached[id]
 		if a == nil {
 			continue

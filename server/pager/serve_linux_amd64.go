@@ -1,6 +1,7 @@
 package pager
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -65,7 +66,7 @@ func (p *Pager) next(a *attached) (*message, error) {
 func (p *Pager) answer(a *attached, m *message) coherence.Outcome {
 	if m.event != eventPagefault {
 		// Others come only where features were asked for that are not in Features.
-		p.fail(a, fmt.Errorf("pager: process %d: unexpected userfaultfd event %#x", a.id, m.event))
+		p.fail(a.id, fmt.Errorf("pager: process %d: unexpected userfaultfd event %#x", a.id, m.event))
 		return coherence.Failed
 	}
 	f := coherence.Fault{
@@ -74,18 +75,47 @@ func (p *Pager) answer(a *attached, m *message) coherence.Outcome {
 		Write:   m.flags&(pagefaultFlagWrite|pagefaultFlagWP) != 0,
 		WP:      m.flags&pagefaultFlagWP != 0,
 	}
-	outcome, err := p.directory.Handle(f)
+	return p.handle(f, &a.process)
+}
+
+// handle has f, a fault of the process whose memory is m, answered.
+func (p *Pager) handle(f coherence.Fault, m Memory) (outcome coherence.Outcome) {
+	var err error
+	if p.config.Forward != nil {
+		outcome, err = coherence.Retried, p.config.Forward(f)
+	} else {
+		outcome, err = p.directory.Handle(f)
+	}
 	if err == nil {
 		return outcome
 	}
-	if poisonErr := a.Poison(f.Addr &^ (coherence.PageSize - 1)); poisonErr != nil {
+	if errors.Is(err, coherence.ErrLost) {
+		// The session is about to end. That the thread goes on waiting is better
+		// than a SIGBUS, of which the program would have something to say.
+		return coherence.Failed
+	}
+	if poisonErr := m.Poison(f.Addr &^ (coherence.PageSize - 1)); poisonErr != nil {
 		err = fmt.Errorf("%w (and %w)", err, poisonErr)
 	}
-	p.fail(a, err)
-	return outcome
+	p.fail(f.Process, err)
+	return coherence.Failed
 }
 
-func (p *Pager) fail(a *attached, err error) {
-	p.config.Logger.Error("a fault cannot be answered", "process", a.id, "error", err)
-	p.config.Failed(a.id, err)
+// Handle answers a fault of a process that AttachFar attached.
+func (p *Pager) Handle(f coherence.Fault) {
+	p.mu.Lock()
+	far := p.far[f.Process]
+	p.mu.Unlock()
+	if far == nil {
+		p.fail(f.Process, errors.New("pager: a fault of a process that has no memory"))
+		return
+	}
+	start := time.Now()
+	outcome := p.handle(f, far.memory)
+	far.counters.count(outcome, time.Since(start))
+}
+
+func (p *Pager) fail(process int, err error) {
+	p.config.Logger.Error("a fault cannot be answered", "process", process, "error", err)
+	p.config.Failed(process, err)
 }

@@ -29,13 +29,18 @@ type process struct {
 	call    wire.Call     // the last one on the control connection
 	posted  atomic.Uint64 // messages of it that were passed on
 	memory  bool          // it has sent its memory; guarded by Session.mu
+	far     func() error  // for a process on another host, attaches its memory; else nil
 
 	collectMu sync.Mutex
 	collector collector // guarded by collectMu
 }
 
 func newProcess(s *Session, number int, r *fds.FrameReader) *process {
-	return &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096)}
+	p := &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096)}
+	if s.cfg.Far != nil {
+		p.far = s.cfg.Far(number)
+	}
+	return p
 }
 
 // answer answers the attach.
@@ -52,7 +57,7 @@ func (p *process) answer() error {
 			answer.Std = direct()
 		}
 	}
-	if cfg.Ring {
+	if cfg.Ring && p.far == nil {
 		answer.Policy |= wire.PolicyRing
 	}
 	if cfg.Stdio {

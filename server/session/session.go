@@ -78,6 +78,9 @@ type Config struct {
 	// describes.
 	Memory *pager.Pager
 	Layout coherence.Layout
+	// Far returns, for a process on another host, what makes its memory that of
+	// the session; nil for a process of this host. Config.Far may be nil.
+	Far func(process int) (attach func() error)
 	// Hidden reports whether a child of the session process is one of the
 	// program's further processes.
 	Hidden func(pid int) bool

@@ -126,13 +126,16 @@ func (s *Session) sharing(p *process) error {
 	return nil
 }
 
-// shareMemory takes the memory that the process sends with l.
+// shareMemory takes the memory that the process sends with l. On another host its
+// descriptors stay with that host's node.
 func (p *process) shareMemory(l *wire.Link) error {
-	hand := p.frames.Take(2)
-	if hand == nil {
-		return errors.New("memory frame without descriptors")
-	}
 	s := p.s
+	var hand []int
+	if p.far == nil {
+		if hand = p.frames.Take(2); hand == nil {
+			return errors.New("memory frame without descriptors")
+		}
+	}
 	if err := s.checkKey(l); err != nil {
 		return err
 	}
@@ -160,7 +163,11 @@ func (p *process) shareMemory(l *wire.Link) error {
 			return nil
 		}
 	}
-	if err := s.cfg.Memory.Attach(p.number, hand[0], hand[1]); err != nil {
+	attach := p.far
+	if attach == nil {
+		attach = func() error { return s.cfg.Memory.Attach(p.number, hand[0], hand[1]) }
+	}
+	if err := attach(); err != nil {
 		return fmt.Errorf("memory of process %d: %w", p.number, err)
 	}
 	if p.number == 0 {

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"remotec.dev/internal/cachedir"
+	"remotec.dev/server/node"
+)
+
+var joinCommand = &command{
+	name:  "join",
+	args:  "ADDR",
+	short: "take part in a session of another host: run processes of its program",
+	long: `
+ADDR and the token are those that "remotec run -nodes N -listen ADDR" prints on the
+other host. A token is good for one join. All that goes over the network is
+encrypted, and both ends prove that they know it.
+
+It prints "joined ADDR" when the session took this host, and ends with the session:
+with status 0 where that ended by itself, whatever the program's status, and 1
+where the hosts lost each other.
+
+The program runs here as this user, with the environment of the other host. Its
+system calls are carried out there: it sees none of this host's files. Executables
+are kept in the cache (REMOTEC_CACHE) and received only once.`,
+	setup: func(fs *flag.FlagSet) func([]string, streams) error {
+		token := fs.String("token", "", "the `token` that remotec run printed; default: REMOTEC_TOKEN, which other users cannot see")
+		return func(args []string, std streams) error {
+			if len(args) == 0 {
+				return usagef("no address given: the one that remotec run printed, host:port")
+			}
+			addr := args[0]
+			if err := fs.Parse(args[1:]); err != nil { // remotec join ADDR -token T
+				return usagef("%v", err)
+			}
+			if *token == "" {
+				*token = os.Getenv("REMOTEC_TOKEN")
+			}
+			switch {
+			case fs.NArg() > 0:
+				return usagef("unexpected argument %q", fs.Arg(0))
+			case *token == "":
+				return usagef("-token is missing: remotec run printed one, and the environment variable REMOTEC_TOKEN will do, too")
+			}
+			cache, err := cachedir.Dir()
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			return node.Join(ctx, node.JoinConfig{
+				Addr: addr, Token: node.Token(*token), Version: version(), Cache: cache,
+				Joined: func() { fmt.Fprintf(std.out, "joined %s\n", addr) },
+			})
+		}
+	},
+}

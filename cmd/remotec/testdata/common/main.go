@@ -1,0 +1,213 @@
+// Command common is what the tests of several hosts run: goroutines in all processes that
+// share variables, channels and locks.
+//
+//	common work    does a bit of everything and prints what came out
+//	common fault   prints how long page faults take
+//	common wait    goes on until it is ended, touching common memory all the time
+//	common exit    ends with status 7, from a goroutine of another process
+//	common panic   panics in a goroutine of another process
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
+
+var (
+	counter atomic.Int64
+	table   = map[string]int{}
+	mu      sync.Mutex
+)
+
+func main() {
+	switch os.Args[1] {
+	case "work":
+		start := time.Now()
+		fmt.Println("table", words())
+		fmt.Println("trees", trees())
+		fmt.Println("channel", channel())
+		fmt.Println("clock", clock(start))
+		fmt.Println("file", file())
+		fmt.Fprintln(os.Stderr, "took", time.Since(start))
+	case "fault":
+		faults()
+	case "wait":
+		wait()
+	case "exit":
+		for range 8 {
+			go os.Exit(7)
+		}
+		select {}
+	case "panic":
+		for range 8 {
+			go func() { panic("in another process") }()
+		}
+		select {}
+	}
+}
+
+// each runs f in n goroutines and waits for them.
+func each(n int, f func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			f(i)
+		}()
+	}
+	all.Wait()
+}
+
+func words() (sum int) {
+	each(6, func(i int) {
+		for k := range 10 {
+			mu.Lock()
+			table[fmt.Sprint("word ", i, k)] = i * k
+			mu.Unlock()
+			counter.Add(1)
+		}
+	})
+	for _, v := range table {
+		sum += v
+	}
+	return sum + len(table) + int(counter.Load())
+}
+
+type tree struct {
+	left, right *tree
+	value       int
+}
+
+func (t *tree) add(v int) *tree {
+	switch {
+	case t == nil:
+		return &tree{value: v}
+	case v < t.value:
+		t.left = t.left.add(v)
+	default:
+		t.right = t.right.add(v)
+	}
+	return t
+}
+
+func (t *tree) sum() int {
+	if t == nil {
+		return 0
+	}
+	return t.value + t.left.sum() + t.right.sum()
+}
+
+// trees are made by other processes and read by this one.
+func trees() (sum int) {
+	var roots [4]*tree
+	each(len(roots), func(i int) {
+		var t *tree
+		for k := range 500 {
+			t = t.add((k*7919 + i) % 10007)
+		}
+		roots[i] = t
+	})
+	for _, t := range roots {
+		sum += t.sum()
+	}
+	return sum
+}
+
+func channel() (sum int) {
+	in, out := make(chan int), make(chan int, 4)
+	go func() {
+		for i := range 20 {
+			in <- i
+		}
+		close(in)
+	}()
+	go func() {
+		each(2, func(int) {
+			for v := range in {
+				out <- v * v
+			}
+		})
+		close(out)
+	}()
+	for v := range out {
+		sum += v
+	}
+	return sum
+}
+
+// clock reports whether all processes agree on how late it is.
+func clock(start time.Time) bool {
+	var wrong atomic.Bool
+	each(4, func(int) {
+		if d := time.Since(start); d < 0 || d > time.Minute {
+			wrong.Store(true)
+		}
+		time.Sleep(time.Millisecond)
+	})
+	return !wrong.Load()
+}
+
+// file reports whether all processes see the files of the first one's host.
+func file() bool {
+	name := os.Args[2]
+	var wrong atomic.Bool
+	each(4, func(int) {
+		if text, err := os.ReadFile(name); err != nil || string(text) != "here\n" {
+			wrong.Store(true)
+		}
+	})
+	return !wrong.Load()
+}
+
+// faults measures page faults of two processes, one after the other, of which one has the
+// pages.
+func faults() {
+	const pages, size = 200, 4096
+	buf := make([]byte, (pages+1)*size)
+	buf = buf[size-int(uintptr(unsafe.Pointer(&buf[0])))%size:]
+	measure := func(what string, f func(i int)) {
+		var took [pages]time.Duration
+		for i := range took {
+			start := time.Now()
+			f(i)
+			took[i] = time.Since(start)
+		}
+		slices.Sort(took[:])
+		fmt.Printf("%-8s p50 %v p90 %v\n", what, took[pages/2], took[pages*9/10])
+	}
+	for i := range pages {
+		buf[i*size] = 1
+	}
+	for i := range 2 {
+		each(1, func(int) {
+			fmt.Println("goroutine", i)
+			sum := 0
+			measure("read", func(i int) { sum += int(buf[i*size]) })
+			measure("upgrade", func(i int) { buf[i*size] = 2 })
+		})
+		measure("back", func(i int) { buf[i*size] = 3 })
+	}
+}
+
+func wait() {
+	var shared [512]atomic.Int64
+	for i := range 8 {
+		go func() {
+			for {
+				shared[i].Add(1)
+				mu.Lock()
+				counter.Add(1)
+				mu.Unlock()
+			}
+		}()
+	}
+	time.Sleep(100 * time.Millisecond)
+	fmt.Println("ready")
+	select {}
+}

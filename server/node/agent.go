@@ -1,0 +1,215 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"remotec.dev/server/coherence"
+	"remotec.dev/server/pager"
+)
+
+// agent is a node that has joined.
+type agent struct {
+	cfg     *JoinConfig
+	streams *yamux.Session
+	memory  *rim
+	orders  *yamux.Stream
+	cache   cache
+
+	sendMu sync.Mutex // serialises notices
+
+	mu      sync.Mutex // guards the rest
+	pager   *pager.Pager
+	process map[int]*process
+	running sync.WaitGroup // processes
+	relays  sync.WaitGroup // of control connections
+}
+
+func newAgent(cfg *JoinConfig, streams *yamux.Session, c *memoryConn) (*agent, error) {
+	a := &agent{
+		cfg: cfg, streams: streams, memory: newRim(c),
+		cache: cache{filepath.Join(cfg.Cache, "programs")}, process: make(map[int]*process),
+	}
+	a.memory.memory, a.memory.attach = a.memoryOf, a.attach
+	go a.memory.serve()
+	var err error
+	a.orders, err = openStream(streams, streamOrders, 0)
+	if err != nil {
+		c.lose(err)
+		return nil, err
+	}
+	return a, nil
+}
+
+// errEnded is that the session ended as it should.
+var errEnded = errors.New("the session is over")
+
+// run carries out orders until the session ends.
+func (a *agent) run(ctx context.Context) error {
+	go func() {
+		// The end of the streams is that of the memory connection, and both
+		// that of the session.
+		select {
+		case <-a.streams.CloseChan():
+			a.memory.lose(errors.New("its connection ended"))
+		case <-ctx.Done():
+			a.tell(notice{Leaving: "it was stopped by a signal"})
+			select { // the session hangs up
+			case <-a.memory.lost:
+			case <-time.After(beat):
+			}
+			a.memory.lose(ctx.Err())
+		case <-a.memory.lost:
+		}
+		a.streams.Close()
+	}()
+	why := a.follow()
+	if !errors.Is(why, errEnded) {
+		// Of two connections that end at once the other may know better why.
+		select {
+		case <-a.memory.lost:
+		case <-time.After(Silence + beat):
+		}
+		a.memory.lose(why)
+	}
+	a.mu.Lock()
+	for _, p := range a.process {
+		p.kill()
+	}
+	a.mu.Unlock()
+	a.running.Wait() // the processes, which were killed
+	a.memory.lose(errEnded)
+	a.streams.Close()
+	a.relays.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pager != nil {
+		a.pager.Close()
+	}
+	if errors.Is(why, errEnded) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return errors.New("this node was stopped by a signal")
+	}
+	return fmt.Errorf("the session at %s is lost: %w", a.cfg.Addr, a.memory.err)
+}
+
+// follow carries out orders; it returns why there are no more.
+func (a *agent) follow() error {
+	for {
+		var o order
+		if err := receive(a.orders, &o); err != nil {
+			return fmt.Errorf("reading its orders: %w", err)
+		}
+		switch {
+		case o.Fetch != nil:
+			n := notice{Fetched: true}
+			if _, err := a.program(*o.Fetch); err != nil {
+				n.Failed = err.Error()
+			}
+			a.tell(n)
+		case o.Start != nil:
+			if err := a.start(o.Start); err != nil {
+				a.tell(notice{Process: o.Start.Process, Failed: err.Error()})
+			}
+		case o.Kill != nil:
+			a.mu.Lock()
+			if p := a.process[*o.Kill]; p != nil {
+				p.kill()
+			}
+			a.mu.Unlock()
+		case o.End != nil:
+			if *o.End != "" {
+				return errors.New(*o.End)
+			}
+			return errEnded
+		}
+	}
+}
+
+// tell sends a notice. Where that fails the session is lost, as others notice.
+func (a *agent) tell(n notice) {
+	a.sendMu.Lock()
+	defer a.sendMu.Unlock()
+	send(a.orders, n)
+}
+
+// program returns the path of an executable.
+func (a *agent) program(id binaryID) (string, error) {
+	return a.cache.get(id, func() (io.ReadCloser, error) { return openStream(a.streams, streamBinary, 0) })
+}
+
+// start starts a process.
+func (a *agent) start(s *start) error {
+	path, err := a.program(s.Binary)
+	if err != nil {
+		return err
+	}
+	if err := a.share(s.Layout); err != nil {
+		return err
+	}
+	offset, err := a.memory.ahead()
+	if err != nil {
+		return err
+	}
+	s.Number += "/" + strconv.FormatUint(uint64(offset), 16)
+	p, err := a.launch(s, path)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.process[s.Process] = p
+	a.mu.Unlock()
+	a.tell(notice{Process: s.Process, Started: p.proc.Pid})
+	p.serve()
+	return nil
+}
+
+// share makes the pager of the host's processes, with the first of them.
+func (a *agent) share(layout coherence.Layout) (err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pager == nil {
+		a.pager, err = pager.New(pager.Config{
+			Layout: layout, Forward: a.memory.fault,
+			Failed: func(process int, err error) {
+				f := frame{kind: frameError, process: uint8(process)}
+				f.fail(err)
+				a.memory.write(&f)
+			},
+		})
+	}
+	return err
+}
+
+// memoryOf returns the memory of a process, nil where it has not come.
+func (a *agent) memoryOf(process int) pager.Memory {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pager == nil {
+		return nil
+	}
+	return a.pager.Memory(process)
+}
+
+// attach has the faults of a process forwarded.
+func (a *agent) attach(process int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.process[process]
+	if p == nil || p.shared == nil {
+		return errNoMemory
+	}
+	shared := p.shared
+	p.shared = nil
+	return a.pager.Attach(process, shared[0], shared[1])
+}

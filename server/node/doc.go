@@ -1,0 +1,52 @@
+// Package node lets hosts take part in a session: both halves of what goes on
+// between the session process of a program and the other hosts on which it has
+// processes.
+//
+// # Words
+//
+// A *node* is the agent of one other host: the process of "remotec join"
+// ([Join]). A [Host] is what the session process knows of one. A node gets
+// the *binary* by its hash, starts processes of it and answers for them:
+//
+//   - The program's connections end at the node, which *relays* them. Each
+//     is a *stream* of the node's streams connection.
+//   - The userfaultfd and memory of a process stay at the node. Who has
+//     which page is decided in the session process, to which faults go and from
+//     which *operations* come, over the memory connection.
+//
+// # Connections
+//
+// All are TLS 1.3 with both ends authenticated. A *token* is 16 random bytes that
+// somebody carries from the session to the node. Out of it come three
+// things that both know (token.go): the *name*, by which the node asks for that
+// token's terms in its first message, and a key pair for either end. Who does not
+// say a name that is waited for gets no answer: not a byte. A token is good for
+// one connection, on which the node says what its host is and gets a
+// certificate of the session, with which it makes its two other connections.
+// Certificates and keys live as long as the session, in memory only.
+//
+// # Failure
+//
+// Both ends send something every [beat], and a node that was not heard of for
+// [Silence] is lost, as is one whose connection ends. So is the server, for a node. A
+// lost node ends the session; a lost session ends the node, with its
+// processes, which also die with the node's process (PDEATHSIG). An operation
+// on a page that takes longer than [Silence] loses the node, too: nothing waits for
+// ever.
+//
+// # Invariants
+//
+//   - A node belongs to one session, and does what that asks: it runs its program.
+//     Of the session's other processes it sees the pages that its own ask for.
+//   - Operations on the pages of a process are carried out in the order in
+//     which they were sent; that is what lets the directory not wait for the last
+//     one of each transition (see [coherence.Far]).
+//   - The session's reader of a memory connection never waits: not for a page, nor for
+//     room to write in. So a node's may write.
+//
+// Pages go by way of the session process, also from one node to another: to send
+// them directly would save half of the way, and is left for later.
+//
+// Lock order: Listener.mu, Host.mu, memoryConn.mu; none is held while something
+// is sent or waited for.
+package node

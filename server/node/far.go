@@ -1,0 +1,214 @@
+package node
+
+import (
+	"bufio"
+	"fmt"
+	"sync"
+	"time"
+
+	"remotec.dev/server/coherence"
+	"remotec.dev/server/pager"
+)
+
+// hub is the session's end of a memory connection.
+type hub struct {
+	*memoryConn
+	// handle answers a fault; it may wait.
+	handle func(coherence.Fault)
+	// failed is told that an operation failed that nobody waits for.
+	failed func(process int, err error)
+
+	waitMu  sync.Mutex
+	id      uint32              // guarded by waitMu
+	waiting map[uint32]*pending // guarded by waitMu
+}
+
+// pending is an operation that is waited for.
+type pending struct {
+	page  *[coherence.PageSize]byte // where to put what it reads; nil for nothing
+	since time.Time
+	done  chan error // gets one
+}
+
+var pendings = sync.Pool{New: func() any { return &pending{done: make(chan error, 1)} }}
+
+func newHub(c *memoryConn) *hub {
+	h := &hub{memoryConn: c, waiting: make(map[uint32]*pending)}
+	go h.bound()
+	return h
+}
+
+// bound loses a node that does not answer an operation.
+func (h *hub) bound() {
+	tick := time.NewTicker(beat / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.lost:
+			return
+		case now := <-tick.C:
+			h.waitMu.Lock()
+			for _, p := range h.waiting {
+				if now.Sub(p.since) > Silence {
+					h.lose(fmt.Errorf("an operation on a page was not answered for %v", Silence))
+				}
+			}
+			h.waitMu.Unlock()
+		}
+	}
+}
+
+// serve reads until the connection is lost.
+func (h *hub) serve() {
+	r := bufio.NewReaderSize(h.conn, 64<<10)
+	buf := new([headSize + maxData]byte)
+	var f frame
+	for {
+		if err := h.read(r, &f, buf); err != nil {
+			h.lose(fmt.Errorf("its connection ended: %w", err))
+			return
+		}
+		if err := h.take(&f); err != nil {
+			h.lose(fmt.Errorf("protocol error: %w", err))
+			return
+		}
+	}
+}
+
+// take handles a frame. It does not wait.
+func (h *hub) take(f *frame) error {
+	switch f.kind {
+	case frameBeat:
+	case frameClock:
+		go h.write(&frame{kind: frameClock, id: f.id, addr: uint64(monotonic())})
+	case frameFault:
+		go h.handle(coherence.Fault{
+			Process: int(f.process), Addr: uintptr(f.addr),
+			Write: f.flags&flagWrite != 0, WP: f.flags&flagWP != 0,
+		})
+	case frameError:
+		process, err := int(f.process), f.failure()
+		go h.failed(process, err)
+	case frameReply:
+		h.waitMu.Lock()
+		p := h.waiting[f.id]
+		delete(h.waiting, f.id)
+		h.waitMu.Unlock()
+		if p == nil {
+			return fmt.Errorf("a reply to operation %d, which nobody waits for", f.id)
+		}
+		err := f.failure()
+		if err == nil && p.page != nil {
+			err = f.takePage(p.page)
+		}
+		p.done <- err
+	default:
+		return fmt.Errorf("a frame of kind %d", f.kind)
+	}
+	return nil
+}
+
+// start sends an operation that is answered; wait waits for it.
+func (h *hub) start(f *frame, page *[coherence.PageSize]byte) *pending {
+	p := pendings.Get().(*pending)
+	p.page, p.since = page, time.Now()
+	h.waitMu.Lock()
+	h.id++
+	f.id = h.id
+	h.waiting[f.id] = p
+	h.waitMu.Unlock()
+	h.write(f)
+	return p
+}
+
+func (h *hub) wait(id uint32, p *pending) (err error) {
+	select {
+	case err = <-p.done:
+	case <-h.lost:
+		h.waitMu.Lock()
+		_, mine := h.waiting[id]
+		delete(h.waiting, id)
+		h.waitMu.Unlock()
+		if !mine {
+			err = <-p.done // the reader has it, and may be writing the page
+		} else {
+			err = fmt.Errorf("%w: %w", coherence.ErrLost, h.err)
+		}
+	}
+	p.page = nil
+	pendings.Put(p)
+	return err
+}
+
+// far is the memory of a process on a node.
+type far struct {
+	hub     *hub
+	process uint8
+}
+
+var (
+	_ coherence.Far = far{}
+	_ pager.Memory  = far{}
+)
+
+// ask makes an operation that is answered.
+func (m far) ask(kind frameKind, page uintptr, buf *[coherence.PageSize]byte) error {
+	f := frame{kind: kind, process: m.process, addr: uint64(page)}
+	p := m.hub.start(&f, buf)
+	return m.hub.wait(f.id, p)
+}
+
+// tell makes one that is not.
+func (m far) tell(kind frameKind, page uintptr) error {
+	m.hub.write(&frame{kind: kind, process: m.process, addr: uint64(page)})
+	return nil
+}
+
+// Protect implements [coherence.Memory].
+func (m far) Protect(page uintptr) error { return m.ask(opProtect, page, nil) }
+
+// Read implements [coherence.Memory].
+func (m far) Read(page uintptr, buf *[coherence.PageSize]byte) error { return m.ask(opRead, page, buf) }
+
+// Drop implements [coherence.Memory].
+func (m far) Drop(page uintptr) error { return m.ask(opDrop, page, nil) }
+
+// ProtectRead implements [coherence.Far].
+func (m far) ProtectRead(page uintptr, buf *[coherence.PageSize]byte) error {
+	return m.ask(opProtectRead, page, buf)
+}
+
+// Take implements [coherence.Far].
+func (m far) Take(page uintptr, buf *[coherence.PageSize]byte) error {
+	return m.ask(opTake, page, buf)
+}
+
+// StartDrop implements [coherence.Far].
+func (m far) StartDrop(page uintptr) (done func() error) {
+	f := frame{kind: opDrop, process: m.process, addr: uint64(page)}
+	p := m.hub.start(&f, nil)
+	return func() error { return m.hub.wait(f.id, p) }
+}
+
+// Install implements [coherence.Memory].
+func (m far) Install(page uintptr, data *[coherence.PageSize]byte, writable bool) error {
+	f := frame{kind: opInstall, process: m.process, addr: uint64(page)}
+	if writable {
+		f.kind = opInstallWritable
+	}
+	f.page(data)
+	m.hub.write(&f)
+	return nil
+}
+
+// InstallZero implements [coherence.Memory].
+func (m far) InstallZero(page uintptr) error { return m.tell(opInstallZero, page) }
+
+// Unprotect implements [coherence.Memory].
+func (m far) Unprotect(page uintptr) error { return m.tell(opUnprotect, page) }
+
+// Wake implements [coherence.Memory].
+func (m far) Wake(page uintptr) error { return m.tell(opWake, page) }
+
+// Poison implements [pager.Memory].
+func (m far) Poison(page uintptr) error { return m.tell(opPoison, page) }
