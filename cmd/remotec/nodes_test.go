@@ -312,6 +312,10 @@ func testNodesLost(t *testing.T, h *hosts) {
 			}
 			t.Cleanup(func() { exec.Command("ip", "-n", c.client, "link", "set", "cable", "up").Run() })
 		}, "nothing was heard from it for 3s", "nothing was heard from it for 3s", [2]int{1, 1}},
+		{"node frozen", func(c *cluster) { freeze(c.nodes[0]) },
+			"nothing was heard from it for 3s", "is lost", [2]int{1, 1}},
+		{"server frozen", func(c *cluster) { freeze(c.run) },
+			"a node is lost", "nothing was heard from it for 3s", [2]int{1, 1}},
 		{"process", func(c *cluster) {
 			for _, pid := range c.processes() {
 				if parentOf(pid) == c.nodes[0].Process.Pid {
@@ -337,6 +341,12 @@ func testNodesLost(t *testing.T, h *hosts) {
 			}
 		})
 	}
+}
+
+// freeze stops a process for longer than the other end waits.
+func freeze(cmd *exec.Cmd) {
+	cmd.Process.Signal(syscall.SIGSTOP)
+	time.AfterFunc(4*time.Second, func() { cmd.Process.Signal(syscall.SIGCONT) })
 }
 
 func parentOf(pid int) (ppid int) {

@@ -1,5 +1,5 @@
-// Package cachedir knows where remotec keeps what it has built: patched
-// linkers and compiled stubs.
+// Package cachedir knows where remotec keeps what it has built, patched
+// linkers and compiled stubs, and programs that it got from other hosts.
 package cachedir
 
 import (

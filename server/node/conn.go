@@ -17,9 +17,10 @@ import (
 const (
 	// beat is how often each end says that it is there.
 	beat = 500 * time.Millisecond
-	// Silence is how long the other end may say nothing, and how long an operation
-	// on a page may take.
+	// Silence is how long the other end may say nothing.
 	Silence = 3 * time.Second
+	// Patience is how long an operation on a page may take.
+	Patience = Silence + beat
 	// introduction bounds how long a connection may take to say what it is.
 	introduction = 5 * time.Second
 )

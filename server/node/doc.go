@@ -31,7 +31,7 @@
 // [Silence] is lost, as is one whose connection ends. So is the server, for a node. A
 // lost node ends the session; a lost session ends the node, with its
 // processes, which also die with the node's process (PDEATHSIG). An operation
-// on a page that takes longer than [Silence] loses the node, too: nothing waits for
+// on a page that takes longer than [Patience] loses the node, too: nothing waits for
 // ever.
 //
 // # Invariants

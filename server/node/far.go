@@ -38,7 +38,7 @@ func newHub(c *memoryConn) *hub {
 	return h
 }
 
-// bound loses a node that does not answer an operation.
+// bound loses a node that does not answer an operation, though it is heard of.
 func (h *hub) bound() {
 	tick := time.NewTicker(beat / 2)
 	defer tick.Stop()
@@ -49,8 +49,8 @@ func (h *hub) bound() {
 		case now := <-tick.C:
 			h.waitMu.Lock()
 			for _, p := range h.waiting {
-				if now.Sub(p.since) > Silence {
-					h.lose(fmt.Errorf("an operation on a page was not answered for %v", Silence))
+				if now.Sub(p.since) > Patience {
+					h.lose(fmt.Errorf("an operation on a page was not answered for %v", Patience))
 				}
 			}
 			h.waitMu.Unlock()

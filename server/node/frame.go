@@ -161,7 +161,7 @@ func (c *memoryConn) write(f *frame) {
 		c.queue, c.spare = c.spare[:0], nil
 		c.mu.Unlock()
 		if _, err := c.conn.Write(out); err != nil {
-			c.lose(fmt.Errorf("writing to it: %w", err))
+			c.lose(fmt.Errorf("its connection ended: %w", err))
 		}
 		c.mu.Lock()
 		c.spare = out

@@ -272,7 +272,7 @@ func TestSilence(t *testing.T) {
 func notAnswered(t *testing.T, h *hub) {
 	start := time.Now()
 	err := far{h, 3}.Drop(0x1000)
-	if took := time.Since(start); !errors.Is(err, coherence.ErrLost) || took < Silence || took > Silence+time.Second {
+	if took := time.Since(start); !errors.Is(err, coherence.ErrLost) || took < Silence || took > Patience+time.Second {
 		t.Errorf("got %v after %v", err, took)
 	}
 	if err := (far{h, 3}).Drop(0x1000); !errors.Is(err, coherence.ErrLost) {
