@@ -11,7 +11,7 @@ import (
 )
 
 // marker makes this test binary a remote binary as far as Check can tell.
-var marker = []byte(wire.Marker + "1\x00")
+var marker = []byte(wire.Marker + string(rune('0'+wire.APIVersion)) + "\x00")
 
 func TestCheck(t *testing.T) {
 	self, err := os.Executable()
@@ -70,7 +70,7 @@ func TestScanFindsTheMarkerAcrossBuffers(t *testing.T) {
 		text := append(make([]byte, at), marker...)
 		text = append(text, make([]byte, 100)...)
 		api, found, err := scan(bytes.NewReader(text))
-		if api != 1 || !found || err != nil {
+		if api != wire.APIVersion || !found || err != nil {
 			t.Errorf("at %d: got %d, %v, %v", at, api, found, err)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 
 // Marker makes a program that refers to it a remote binary in the eyes of a
 // server: it is a variable, as in the stub.
-var Marker = []byte(wire.Marker + "1\x00")
+var Marker = []byte(wire.Marker + string(rune('0'+wire.APIVersion)) + "\x00")
 
 // Client is the client's end of a control connection.
 type Client struct {

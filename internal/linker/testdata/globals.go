@@ -75,7 +75,7 @@ func main() {
 	want("os.Args", unsafe.Pointer(&os.Args), "shared bss")
 	want("location", unsafe.Pointer(&location), "shared data", "shared bss")
 	want("*location", unsafe.Pointer(location), "shared data", "shared bss")
-	want("pool", unsafe.Pointer(&pool), "local")
+	want("pool", unsafe.Pointer(&pool), "shared data")
 	want("empty", unsafe.Pointer(&empty), "local")
 	want("runtime.remoteShared", unsafe.Pointer(&remoteShared), "local")
 	want("runtime.remoteAttached", unsafe.Pointer(&attached), "local")

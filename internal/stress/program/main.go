@@ -105,6 +105,7 @@ type worker struct {
 	load  string
 	since atomic.Int64 // start of its round, in ns since the program's; -1: it has ended
 	done  atomic.Int64 // rounds
+	worst atomic.Int64 // longest round, in ns
 }
 
 func run(chosen []load) {
@@ -123,6 +124,7 @@ func run(chosen []load) {
 					w.since.Store(int64(time.Since(start)))
 					l.round(&round{l.name, k, n, random})
 					w.done.Add(1)
+					w.worst.Store(max(w.worst.Load(), int64(time.Since(start))-w.since.Load()))
 				}
 				w.since.Store(-1)
 			}()
@@ -142,9 +144,12 @@ func run(chosen []load) {
 			late(list, time.Since(start))
 		}
 	}
-	rounds := int64(0)
+	rounds, slowest := int64(0), list[0]
 	for _, w := range list {
 		rounds += w.done.Load()
+		if w.worst.Load() > slowest.worst.Load() {
+			slowest = w
+		}
 	}
 	if n := failures.Load(); n > 0 {
 		fmt.Fprintf(os.Stderr, "stress: %d failures in %d rounds\n", n, rounds)
@@ -156,7 +161,8 @@ func run(chosen []load) {
 			os.Exit(1)
 		}
 	}
-	fmt.Printf("stress: ok: %d rounds of %d loads in %.1f s\n", rounds, len(chosen), time.Since(start).Seconds())
+	fmt.Printf("stress: ok: %d rounds of %d loads in %.1f s, the longest, of %s, in %.1f s\n", rounds, len(chosen), time.Since(start).Seconds(),
+		slowest.load, time.Duration(slowest.worst.Load()).Seconds())
 }
 
 // late ends the program where a round takes too long, with the stacks.
