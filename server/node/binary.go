@@ -11,18 +11,26 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
+
+	"remotec.dev/server/fds"
 )
 
 // keptBinaries is how many executables a cache keeps: those that were used last.
 const keptBinaries = 20
 
-// openBinary opens the executable at path, to be sent, and names it.
-func openBinary(path string) (*os.File, binaryID, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, binaryID{}, fmt.Errorf("reading the program for other hosts: %w", err)
+// openBinary opens the executable at path, to be sent, and names it. Where there is a
+// space the file is out of the program's way.
+func openBinary(space *fds.Space, path string) (*os.File, binaryID, error) {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err == nil && space != nil {
+		fd, err = space.Adopt(fd)
 	}
+	if err != nil {
+		return nil, binaryID{}, fmt.Errorf("reading the program for other hosts: %w", &os.PathError{Op: "open", Path: path, Err: err})
+	}
+	f := os.NewFile(uintptr(fd), path)
 	h := sha256.New()
 	n, err := io.Copy(h, f)
 	if err != nil {

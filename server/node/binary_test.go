@@ -19,7 +19,7 @@ func TestCache(t *testing.T) {
 	if err := os.WriteFile(prog, text, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f, id, err := openBinary(prog)
+	f, id, err := openBinary(nil, prog)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -193,7 +193,7 @@ type Process struct {
 // Prepare sends the executable at path to h, unless it is there. It may take as long as
 // that takes.
 func (h *Host) Prepare(path string) error {
-	file, id, err := openBinary(path)
+	file, id, err := openBinary(h.space, path)
 	if err == nil {
 		h.mu.Lock()
 		h.binary, h.id = file, id

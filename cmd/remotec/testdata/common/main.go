@@ -33,6 +33,7 @@ func main() {
 		fmt.Println("channel", channel())
 		fmt.Println("clock", clock(start))
 		fmt.Println("file", file())
+		fmt.Println("descriptor", descriptor())
 		fmt.Fprintln(os.Stderr, "took", time.Since(start))
 	case "fault":
 		faults()
@@ -163,6 +164,16 @@ func file() bool {
 		}
 	})
 	return !wrong.Load()
+}
+
+// descriptor returns the lowest free number.
+func descriptor() uintptr {
+	f, err := os.Open(os.Args[2])
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	return f.Fd()
 }
 
 // faults measures page faults of two processes, one after the other, of which one has the
