@@ -249,9 +249,12 @@ func globals(r *round) {
 	})
 }
 
+// valueKey is the key of a value in a context.
+type valueKey struct{}
+
 // contexts cancels trees of contexts.
 func contexts(r *round) {
-	root, cancel := context.WithCancelCause(context.WithValue(context.Background(), "k", 5))
+	root, cancel := context.WithCancelCause(context.WithValue(context.Background(), valueKey{}, 5))
 	cause := errors.New("the cause")
 	var ready sync.WaitGroup
 	ready.Add(3)
@@ -260,8 +263,8 @@ func contexts(r *round) {
 		go func() {
 			ctx, stop := context.WithTimeout(root, time.Hour)
 			defer stop()
-			if ctx.Value("k") != 5 {
-				r.fail("value %v", ctx.Value("k"))
+			if ctx.Value(valueKey{}) != 5 {
+				r.fail("value %v", ctx.Value(valueKey{}))
 			}
 			go func() {
 				<-ctx.Done()
