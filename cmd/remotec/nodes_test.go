@@ -322,7 +322,7 @@ func testNodesLost(t *testing.T, h *hosts) {
 					syscall.Kill(pid, syscall.SIGKILL)
 				}
 			}
-		}, "a process of the program was killed: the session ends", "", [2]int{137, 0}},
+		}, "of the program was killed by signal 9: the session ends", "", [2]int{137, 0}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := h.cluster(t, 4, 1, 0, "wait")

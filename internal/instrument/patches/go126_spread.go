@@ -110,7 +110,7 @@ var collectPatches = []Patch{
 		Name:    "mark-since",
 		Reason:  "an object that was handed out during the mark phase may be reachable from elsewhere alone",
 		Package: "runtime", File: "mgc.go", Func: "gcMarkDone",
-		Edit: InsertAfter{Anchor: "restart := false", Code: "systemstack(func() { remoteMarkSince() })"},
+		Edit: InsertAfter{Anchor: "restart := false", Code: "remoteMarkSince()"},
 	},
 	{
 		Name:    "mark-end",
@@ -179,7 +179,7 @@ var spreadPatches = []Patch{
 		Name:    "panic-end",
 		Reason:  "the last process that panics ends the program, when all have said why",
 		Package: "runtime", File: "panic.go", Func: "dopanic_m",
-		Edit: InsertBefore{Anchor: "if panicking.Add(-1) != 0 {", Code: "if remoteMany && remotePanics.Add(-1) != 0 { remoteNeverEnd() }"},
+		Edit: InsertBefore{Anchor: "if panicking.Add(-1) != 0 {", Code: "if remoteMany { remoteLastWords() }"},
 	},
 	{
 		Name:    "init-once",
