@@ -125,7 +125,7 @@ func supportedGo(v string) bool {
 	return false
 }
 
-// wellFormedID accepts what cmd/go/internal/work/buildid.go and users'
+// wellFormedID accepts what the go command (buildid.go in its package work) and users'
 // -buildid flags make: printable text of moderate length. An empty ID is
 // what -ldflags=-buildid= leaves; a session of one process can do without.
 func wellFormedID(id string) bool {
