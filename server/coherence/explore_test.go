@@ -16,6 +16,15 @@ var models = map[string]model{
 	"messages":        {procs: 2, regs: 1, home: []int8{0, 1}, flights: true, limit: 200000},
 	"three objects":   {procs: 2, regs: 1, home: []int8{0, 0, 1}, linked: true, demand: true, limit: 200000},
 	"three processes": {procs: 3, regs: 1, home: []int8{0, 1}, linked: true, stray: true, demand: true, limit: 200000},
+	"queues":          {procs: 2, regs: 1, home: []int8{0, 1}, flights: true, queues: true, limit: 200000},
+	"whole":           {procs: 2, regs: 1, home: []int8{0, 1}, whole: true, fails: true, limit: 400000},
+	"whole, linked":   {procs: 2, regs: 1, home: []int8{0, 1}, linked: true, demand: true, whole: true, fails: true, limit: 400000},
+	"whole, regs":     {procs: 2, regs: 2, home: []int8{0, 1}, whole: true, fails: true, limit: 400000},
+	"whole, one slot": {procs: 2, regs: 1, home: []int8{0, 0}, linked: true, demand: true, whole: true, fails: true, limit: 400000},
+	"whole, messages": {procs: 2, regs: 1, home: []int8{0, 1}, flights: true, whole: true, limit: 400000},
+	"whole, queues":   {procs: 2, regs: 1, home: []int8{0, 1}, flights: true, queues: true, whole: true, limit: 400000},
+	"whole, three":    {procs: 3, regs: 1, home: []int8{0, 1}, linked: true, stray: true, demand: true, whole: true, fails: true, limit: 400000},
+	"whole, objects":  {procs: 2, regs: 1, home: []int8{0, 0, 1}, linked: true, demand: true, whole: true, limit: 400000},
 }
 
 // TestNothingReachableIsSwept visits the states of the models.
@@ -58,6 +67,14 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 		{"pins made during the holder's mark outlive it", "two, one slot", func(m *model) { m.noNewPins = true }},
 		{"what was met is pinned before pins are dropped", "messages", func(m *model) { m.pruneFirst = true }},
 		{"messages under way pin", "messages", func(m *model) { m.noHold = true }},
+		{"a sender keeps a message until the receiver's mark ends", "queues", func(m *model) { m.freeAtBegin = true }},
+		{"what is sent during a mark is shaded", "queues", func(m *model) { m.noSendShade = true }},
+		{"a whole mark starts when all have begun", "whole", func(m *model) { m.noGather = true }},
+		{"a whole mark ends when all have marked", "whole", func(m *model) { m.noVote = true }},
+		{"what is met in a whole mark is marked through", "whole", func(m *model) { m.noTelling = true }},
+		{"pins are roots of a whole mark that fails", "whole", func(m *model) { m.noFallPins = true }},
+		{"so are pages held exclusively", "whole, regs", func(m *model) { m.noFallHeld = true }},
+		{"writes to foreign pages shade in a whole mark", "whole, regs", func(m *model) { m.noForeignBarrier = true }},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			m := models[c.model]
@@ -69,5 +86,40 @@ func TestEveryRuleIsNeeded(t *testing.T) {
 			}
 			t.Logf("%d states:\n\t%s", states, strings.Join(trace, "\n\t"))
 		})
+	}
+}
+
+// TestCyclesAreFreed has whole marks, and nothing else, free a cycle of two
+// objects in two slots.
+func TestCyclesAreFreed(t *testing.T) {
+	m := model{procs: 2, regs: 1, home: []int8{0, 1}, cycle: true, limit: 2_000_000}
+	m.complain = func(s *exState) string {
+		if s.alive != 3 {
+			return "the cycle is freed"
+		}
+		return ""
+	}
+	if _, all, trace := m.explore(); trace != nil || !all {
+		t.Errorf("without whole marks (all states: %v):\n\t%s", all, strings.Join(trace, "\n\t"))
+	}
+	m.whole = true
+	if _, _, trace := m.explore(); trace == nil {
+		t.Error("no whole mark frees the cycle")
+	}
+	// Objects of one field that nobody refers to cannot become reachable again, so that
+	// no mark of theirs is due in a whole mark.
+	won := 0
+	m.complain = func(s *exState) string {
+		for p := range m.procs {
+			if g := &s.gc[p]; g.won {
+				if won++; g.marked&m.own(p)&s.alive&^m.reachable(s) != 0 && s.alive == 3 && s.field[0] == 1 && s.field[1] == 0 {
+					return "the cycle survives"
+				}
+			}
+		}
+		return ""
+	}
+	if states, all, trace := m.explore(); trace != nil || !all || won == 0 {
+		t.Errorf("%d states (all: %v), %d of them at the end of a whole mark:\n\t%s", states, all, won, strings.Join(trace, "\n\t"))
 	}
 }

@@ -30,6 +30,13 @@ type model struct {
 	stray       bool   // it lies on a page that process 1 holds, who alone knows
 	demand      bool   // pages move to who has a use for them only
 	collectors  uint8  // who collects; 0: all
+	whole       bool   // there are whole marks, too
+	fails       bool   // which may fail
+	cycle       bool   // at first, two objects refer to each other, which nobody knows
+	queues      bool   // the sender of a message keeps what it refers to, rather than pins
+
+	// A state in which complain returns something is as bad as a lost object.
+	complain func(*exState) string
 
 	// Rules that can be left out.
 	noTransitionPins bool // no pins at transitions
@@ -42,6 +49,14 @@ type model struct {
 	noNewPins        bool // End drops pins of this cycle, too
 	pruneFirst       bool // End drops at all owners, then pins what was met
 	noHold           bool // a message under way pins nothing
+
+	noGather    bool // a process marks in a whole mark while others have not begun
+	noVote      bool // a process ends its part of a whole mark when it has no more to do
+	noTelling   bool // what was met in a whole mark is told at the end only
+	noFallPins  bool // when a whole mark fails, the pins do not become roots
+	noFallHeld  bool // nor do the pages held exclusively
+	noSendShade bool // what is sent during a mark is not shaded
+	freeAtBegin bool // a queue forgets what a mark of the receiver counted at once
 }
 
 type exState struct {
@@ -53,12 +68,25 @@ type exState struct {
 	old    [maxProcs]uint8 // by holder: objects pinned
 	new    [maxProcs]uint8 // by holder: since its mark began
 	flight int8            // object in a message
+	from   int8            // its sender, with queues
+	queue  [maxProcs]exQueued
 	gc     [maxProcs]exMark
 }
 
+// exQueued is a message that its sender keeps.
+type exQueued struct {
+	object  int8
+	by      int8 // who received it, or none
+	counted bool // in the mark of that process that is under way
+}
+
 type exMark struct {
-	phase   uint8 // idle, marking, terminated (world stopped), pruned
+	phase   uint8 // idle, marking, terminated (world stopped), pruned, gathered
+	whole   bool  // part of a whole mark
+	won     bool  // which is complete
+	told    uint8 // foreign objects that the owner knows to be met
 	stack   bool  // scanned
+	queue   bool  // scanned
 	marked  uint8 // own objects
 	scanned uint8 // own objects
 	met     uint8 // foreign objects
@@ -71,7 +99,8 @@ const (
 	idle = iota
 	marking
 	terminated
-	pruned // only with pruneFirst: dropped, what was met not yet pinned
+	pruned   // only with pruneFirst: dropped, what was met not yet pinned
+	gathered // in a whole mark: world stopped, until all are
 )
 
 func (m *model) initial() exState {
@@ -83,9 +112,16 @@ func (m *model) initial() exState {
 		for r := range maxRegs {
 			s.reg[p][r] = none
 		}
+		s.queue[p] = exQueued{object: none, by: none}
 	}
 	for o, home := range m.home {
 		s.owner[o], s.hold[o] = home, 1<<home
+	}
+	if m.cycle {
+		s.field[0], s.field[1], s.alive = 1, 0, 3
+		m.pin(&s, 1, int(m.home[0]))
+		m.pin(&s, 0, int(m.home[1]))
+		return s
 	}
 	// Each process has an object of its own, and all know the first.
 	for o, home := range m.home {
@@ -114,7 +150,10 @@ func (m *model) initial() exState {
 	return s
 }
 
-func (m *model) pin(s *exState, object int8, holder int) {
+func (m *model) pin(s *exState, object int8, holder int) { m.pinReached(s, object, holder, true) }
+
+// pinReached is pin; in a whole mark a pin is a root only if the object was reached.
+func (m *model) pinReached(s *exState, object int8, holder int, reached bool) {
 	owner := m.home[object]
 	bit := uint8(1) << object
 	if g := &s.gc[holder]; g.phase != idle {
@@ -123,7 +162,15 @@ func (m *model) pin(s *exState, object int8, holder int) {
 	} else {
 		s.old[holder] |= bit
 	}
-	if g := &s.gc[owner]; g.phase != idle && g.seen&bit == 0 {
+	if reached || !s.gc[owner].whole {
+		m.log(s, object)
+	}
+}
+
+// log makes object a root of its owner's mark.
+func (m *model) log(s *exState, object int8) {
+	bit := uint8(1) << object
+	if g := &s.gc[m.home[object]]; g.phase != idle && g.seen&bit == 0 {
 		g.seen |= bit
 		g.log |= bit
 	}
@@ -150,7 +197,7 @@ func (m *model) transition(s *exState, o int, requester int, losers uint8, exclu
 	}
 	for p := range m.procs {
 		if holders&(1<<p) != 0 && p != int(m.home[f]) {
-			m.pin(s, f, p)
+			m.pinReached(s, f, p, false)
 		}
 	}
 }
@@ -232,7 +279,16 @@ func (m *model) uses(s *exState, p, o int) (read, write bool) {
 	}
 	g := &s.gc[p]
 	write = slices.Contains(s.reg[p][:], int8(o)) || int(m.home[o]) == p && s.alive&(1<<o) == 0
-	return write || (g.marked&^g.scanned|g.pages)&(1<<o) != 0, write
+	return write || g.grey()&(1<<o) != 0, write
+}
+
+// grey returns the objects and pages that are yet to be scanned.
+func (g *exMark) grey() uint8 {
+	grey := g.marked &^ g.scanned
+	if !g.whole {
+		grey |= g.pages
+	}
+	return grey
 }
 
 // mutate are the steps of p's program.
@@ -273,15 +329,18 @@ func (m *model) mutate(s *exState, p int, yield func(string, exState)) {
 					yield(fmt.Sprintf("%d clears %d", p, v), n)
 				}
 			}
-			if m.flights && s.flight == none {
+			if m.flights && s.flight == none && (!m.queues || s.queue[p].object == none) {
 				n := *s
 				n.flight = v
-				if n.gc[m.home[v]].phase != idle && !m.noHold {
-					// Hold is an ordinary root: a log entry, where it is new.
-					if g := &n.gc[m.home[v]]; g.seen&(1<<v) == 0 {
-						g.seen |= 1 << v
-						g.log |= 1 << v
-					}
+				switch {
+				case m.queues:
+					n.from = int8(p)
+					n.queue[p] = exQueued{object: v, by: none}
+				case !m.noHold:
+					m.log(&n, v) // Hold is an ordinary root
+				}
+				if n.gc[p].phase == marking && !m.noSendShade {
+					m.shade(&n, p, v)
 				}
 				yield(fmt.Sprintf("%d sends %d", p, v), n)
 			}
@@ -291,8 +350,11 @@ func (m *model) mutate(s *exState, p int, yield func(string, exState)) {
 			n := *s
 			n.flight = none
 			n.reg[p][r] = s.flight
-			if !m.noHold {
-				m.pin(&n, s.flight, p)
+			switch {
+			case m.queues:
+				n.queue[s.from].by, n.from = int8(p), 0
+			case !m.noHold:
+				m.pinReached(&n, s.flight, p, false)
 			}
 			yield(fmt.Sprintf("%d receives %d", p, s.flight), n)
 		}
@@ -321,26 +383,31 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 		if m.collectors != 0 && m.collectors&bit == 0 {
 			return ""
 		}
-		n := *s
-		n.old[p] |= n.new[p]
-		n.new[p] = 0
-		mark := exMark{phase: marking}
-		for h := range m.procs {
-			mark.marked |= (n.old[h] | n.new[h]) & own
+		part, others := false, false
+		for q := range m.procs {
+			part = part || s.gc[q].whole && !s.gc[q].won
+			others = others || s.gc[q].phase != idle && s.gc[q].phase != gathered
 		}
-		if n.flight != none && !m.noHold {
-			mark.marked |= 1 << n.flight & own
+		if !part {
+			n := *s
+			m.begin(&n, p, false)
+			yield(fmt.Sprintf("%d begins", p), n)
 		}
-		mark.seen = mark.marked
-		if !m.noHeldRoots {
-			for o := range m.home {
-				if int(n.owner[o]) == p && own&(1<<o) == 0 {
-					mark.pages |= 1 << o
-				}
+		if m.whole && (!others || m.noGather) {
+			n := *s
+			m.begin(&n, p, true)
+			yield(fmt.Sprintf("%d begins its part", p), n)
+		}
+	case gathered:
+		for q := range m.procs {
+			if s.gc[q].phase == idle {
+				return m.failing(s, p, yield)
 			}
 		}
-		n.gc[p] = mark
-		yield(fmt.Sprintf("%d begins", p), n)
+		n := *s
+		n.gc[p].phase = marking
+		yield(fmt.Sprintf("%d starts", p), n)
+		return m.failing(s, p, yield)
 	case marking:
 		work := false
 		if !g.stack {
@@ -352,7 +419,14 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 			n.gc[p].stack = true
 			yield(fmt.Sprintf("%d scans its stack", p), n)
 		}
-		for grey := g.marked&^g.scanned | g.pages; grey != 0; grey &= grey - 1 {
+		if m.queues && !g.queue {
+			work = true
+			n := *s
+			m.shade(&n, p, n.queue[p].object)
+			n.gc[p].queue = true
+			yield(fmt.Sprintf("%d scans its queue", p), n)
+		}
+		for grey := g.grey(); grey != 0; grey &= grey - 1 {
 			work = true
 			o := bits.TrailingZeros8(grey)
 			if s.hold[o]&bit == 0 {
@@ -373,13 +447,29 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 			n.gc[p].log = 0
 			yield(fmt.Sprintf("%d scans new pins", p), n)
 		}
+		if untold := g.met &^ g.told; g.whole && untold != 0 && !m.noTelling {
+			work = true
+			n := *s
+			for o := range m.home {
+				if untold&(1<<o) != 0 {
+					m.pin(&n, int8(o), p)
+				}
+			}
+			n.gc[p].told = g.met
+			yield(fmt.Sprintf("%d tells what it met", p), n)
+		}
 		if !work {
 			n := *s
 			n.gc[p].phase = terminated
 			n.gc[p].log = 0
 			yield(fmt.Sprintf("%d terminates", p), n)
 		}
+		return m.failing(s, p, yield)
 	case terminated, pruned:
+		if g.whole && !g.won && !m.noVote {
+			m.vote(s, p, yield)
+			return m.failing(s, p, yield)
+		}
 		n := *s
 		if m.noNewPins {
 			n.new[p] = 0
@@ -413,8 +503,100 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 		n.old[p] |= n.new[p]
 		n.new[p] = 0
 		n.gc[p] = exMark{}
+		for q := range n.queue {
+			if n.queue[q].counted && int(n.queue[q].by) == p {
+				n.queue[q] = exQueued{object: none, by: none}
+			}
+		}
 		yield(fmt.Sprintf("%d ends", p), n)
 	}
+	return ""
+}
+
+// begin begins p's mark.
+func (m *model) begin(s *exState, p int, whole bool) {
+	own := m.own(p)
+	s.old[p] |= s.new[p]
+	s.new[p] = 0
+	mark := exMark{phase: marking, whole: whole}
+	if whole && !m.noGather {
+		mark.phase = gathered
+	}
+	if !whole {
+		mark.marked = m.pinned(s) & own
+	}
+	if s.flight != none && !m.noHold && !m.queues {
+		mark.marked |= 1 << s.flight & own
+	}
+	mark.seen = mark.marked
+	if !m.noHeldRoots {
+		for o := range m.home {
+			if int(s.owner[o]) == p && own&(1<<o) == 0 {
+				mark.pages |= 1 << o
+			}
+		}
+	}
+	s.gc[p] = mark
+	for q := range s.queue {
+		if e := &s.queue[q]; e.object != none && int(e.by) == p {
+			if e.counted = true; m.freeAtBegin {
+				*e = exQueued{object: none, by: none}
+			}
+		}
+	}
+}
+
+func (m *model) pinned(s *exState) (set uint8) {
+	for h := range m.procs {
+		set |= s.old[h] | s.new[h]
+	}
+	return set
+}
+
+// vote are the steps of p in a whole mark when it has no more to do: to go on after all,
+// and to find that all have no more to do.
+func (m *model) vote(s *exState, p int, yield func(string, exState)) {
+	if s.gc[p].log != 0 {
+		n := *s
+		n.gc[p].phase = marking
+		yield(fmt.Sprintf("%d goes on", p), n)
+		return
+	}
+	for q := range m.procs {
+		if g := &s.gc[q]; g.phase != terminated || !g.whole || g.log != 0 {
+			return
+		}
+	}
+	n := *s
+	for q := range m.procs {
+		n.gc[q].won = true
+		n.old[q] = 0
+	}
+	yield("the whole mark is complete", n)
+}
+
+// failing is the failure of the whole mark of which p is a part.
+func (m *model) failing(s *exState, p int, yield func(string, exState)) string {
+	if !s.gc[p].whole || !m.fails {
+		return ""
+	}
+	n := *s
+	for q := range m.procs {
+		g := &n.gc[q]
+		if !g.whole {
+			continue
+		}
+		g.whole, g.phase = false, marking
+		if !m.noFallPins {
+			more := m.pinned(&n) & m.own(q) &^ g.seen
+			g.seen |= more
+			g.log |= more
+		}
+		if m.noFallHeld {
+			g.pages = 0
+		}
+	}
+	yield("the whole mark fails", n)
 	return ""
 }
 
@@ -450,6 +632,9 @@ func (m *model) explore() (states int, all bool, trace []string) {
 				nodes = append(nodes, node{n, int32(i)})
 			}
 		})
+		if lost == "" && m.complain != nil {
+			lost = m.complain(&s)
+		}
 		if lost == "" {
 			continue
 		}

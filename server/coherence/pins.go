@@ -43,6 +43,7 @@ type pinOwner struct {
 	table   *pinTable
 	mark    uint32 // number of the owner's marks
 	marking bool
+	whole   bool      // the owner's mark is part of a whole mark
 	log     []uintptr // pinned in this mark, not yet returned by Since
 	_       [64]byte  // the locks of two owners are in different cache lines
 }
@@ -83,14 +84,15 @@ func (p *Pins) live(row pinRow) bool {
 	return false
 }
 
-// row returns the row of addr and, in a mark of the owner, reports addr.
-// o.mu is held.
-func (p *Pins) row(o *pinOwner, addr uintptr) pinRow {
+// row returns the row of addr and, in a mark of the owner, reports addr. Where
+// the mark is part of a whole one, it reports only what is reached: somebody met it,
+// or it is in a message. o.mu is held.
+func (p *Pins) row(o *pinOwner, addr uintptr, reached bool) pinRow {
 	if o.table.full() {
 		o.table = o.table.rebuilt(p.live)
 	}
 	row := o.table.add(addr)
-	if o.marking && row[cellSeen] != o.mark {
+	if o.marking && (reached || !o.whole) && row[cellSeen] != o.mark {
 		row[cellSeen] = o.mark
 		if !p.unsound.noLog {
 			o.log = append(o.log, addr)
@@ -107,7 +109,7 @@ func (p *Pins) Pin(owner, holder int, addr uintptr) {
 	}
 	o := &p.owners[owner]
 	o.mu.Lock()
-	p.row(o, addr)[cellSeq+holder] = p.seq.Load()
+	p.row(o, addr, true)[cellSeq+holder] = p.seq.Load()
 	o.mu.Unlock()
 }
 
@@ -159,7 +161,7 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set) {
 			if addr-slot.Start >= layout.SlotSize {
 				continue
 			}
-			row := p.row(o, addr)
+			row := p.row(o, addr, false)
 			for _, holder := range list[:k] {
 				row[cellSeq+int(holder)] = seq
 			}
@@ -172,7 +174,10 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set) {
 // addresses in its slot that are pinned: roots of the mark. Those that get
 // pinned from now on are returned by Since. Only after Begin may the caller
 // ask for Directory.HeldExclusive.
-func (p *Pins) Begin(process int) (roots []uintptr) {
+func (p *Pins) Begin(process int) (roots []uintptr) { return p.begin(process, false) }
+
+// begin is Begin; in a whole mark the roots are what messages under way refer to.
+func (p *Pins) begin(process int, whole bool) (roots []uintptr) {
 	// The holder's side first: an earlier start only keeps more.
 	p.start[process].Store(p.seq.Add(1))
 
@@ -180,18 +185,22 @@ func (p *Pins) Begin(process int) (roots []uintptr) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.mark++
-	o.marking = true
+	o.marking, o.whole = true, whole
 	o.log = o.log[:0]
+	live := 0
 	for i, key := range o.table.keys {
 		if key == 0 {
 			continue
 		}
 		if row := o.table.row(i); p.live(row) {
-			row[cellSeen] = o.mark
-			roots = append(roots, key)
+			live++
+			if !whole || row[cellFlights] != 0 {
+				row[cellSeen] = o.mark
+				roots = append(roots, key)
+			}
 		}
 	}
-	if dead := o.table.used - len(roots); dead > o.table.used/2 {
+	if dead := o.table.used - live; dead > o.table.used/2 {
 		o.table = o.table.rebuilt(p.live)
 	}
 	return roots
@@ -211,12 +220,57 @@ func (p *Pins) Since(process int) []uintptr {
 	return log
 }
 
+// logged says whether Since would return something.
+func (p *Pins) logged(process int) bool {
+	o := &p.owners[process]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.log) > 0
+}
+
+// fall makes the mark of process, part of a whole one, an ordinary one: Since
+// returns all that was no root so far.
+func (p *Pins) fall(process int) {
+	o := &p.owners[process]
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.whole {
+		return
+	}
+	o.whole = false
+	for i, key := range o.table.keys {
+		if key == 0 {
+			continue
+		}
+		if row := o.table.row(i); row[cellSeen] != o.mark && p.live(row) {
+			row[cellSeen] = o.mark
+			o.log = append(o.log, key)
+		}
+	}
+}
+
+// forget has the pins of process end that are older than its present mark.
+func (p *Pins) forget(process int) { p.floors[process].Store(p.start[process].Load()) }
+
 // End ends the mark of process. met are the addresses in other slots that the
 // mark met; others are ignored. What process holds is now what it met, and what
 // was pinned for it since Begin.
 func (p *Pins) End(process int, met []uintptr) {
 	// All of met is pinned before anything ceases to count: an object that was
 	// protected by way of another one is at no time without a pin.
+	p.Met(process, met)
+	p.forget(process)
+
+	o := &p.owners[process]
+	o.mu.Lock()
+	o.marking, o.whole = false, false
+	o.log = nil
+	o.mu.Unlock()
+}
+
+// Met pins addresses in other slots that the mark of process met; others are
+// ignored.
+func (p *Pins) Met(process int, met []uintptr) {
 	layout := &p.layout
 	byOwner := make([][]uintptr, len(p.owners))
 	for _, addr := range met {
@@ -236,19 +290,12 @@ func (p *Pins) End(process int, met []uintptr) {
 			o.mu.Lock()
 			seq := p.seq.Load()
 			for _, addr := range addrs[:n] {
-				p.row(o, addr)[cellSeq+process] = seq
+				p.row(o, addr, true)[cellSeq+process] = seq
 			}
 			o.mu.Unlock()
 			addrs = addrs[n:]
 		}
 	}
-	p.floors[process].Store(p.start[process].Load())
-
-	o := &p.owners[process]
-	o.mu.Lock()
-	o.marking = false
-	o.log = nil
-	o.mu.Unlock()
 }
 
 // Hold pins addr for a message under way, until Deliver or Discard. The sender calls
@@ -258,7 +305,7 @@ func (p *Pins) Hold(owner int, addr uintptr) (token uint64) {
 	defer p.mu.Unlock()
 	o := &p.owners[owner]
 	o.mu.Lock()
-	p.row(o, addr)[cellFlights]++
+	p.row(o, addr, true)[cellFlights]++
 	o.mu.Unlock()
 	p.token++
 	p.flights[p.token] = flight{owner, addr}
@@ -286,7 +333,7 @@ func (p *Pins) land(token uint64, at func(pinRow)) {
 	o := &p.owners[f.owner]
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	row := p.row(o, f.addr)
+	row := p.row(o, f.addr, false) // it was reported by Hold
 	at(row)
 	row[cellFlights]--
 }
