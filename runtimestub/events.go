@@ -75,6 +75,8 @@ func onEvent(frame []byte) {
 		deadlock(int32(e.N))
 	case wire.EventPost:
 		arrive(e.N, e.A, e.B, e.C, e.D, e.Text)
+	case wire.EventCollect:
+		collectSoon()
 	case wire.EventEnd:
 		if e.N != 0 {
 			raise(e.N)

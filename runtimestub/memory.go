@@ -42,10 +42,10 @@ func postedSoFar() uint64 {
 // tells, or room for what it is told.
 func onCollect(op uint32, buf *uintptr, n uintptr) uintptr {
 	c := wire.Call{Nr: wire.NrCollect, Args: wire.Args{uint64(op), uint64(n)}}
-	if op == wire.CollectMet {
+	if op == wire.CollectMet || op == wire.CollectTell {
 		c.Blobs[1] = bytesAt(uintptr(unsafe.Pointer(buf)), int(8*n))
 	}
-	if op == wire.CollectBegin {
+	if op == wire.CollectBegin || op == wire.CollectBeginPart {
 		c.Args[2] = postedSoFar()
 	}
 	var r wire.Reply
@@ -54,7 +54,7 @@ func onCollect(op uint32, buf *uintptr, n uintptr) uintptr {
 		broken("the server refuses a step of the garbage collection")
 	}
 	if op != wire.CollectNext {
-		return 0
+		return uintptr(r.R1)
 	}
 	return uintptr(copy(bytesAt(uintptr(unsafe.Pointer(buf)), int(8*n)), r.Blobs[1]) / 8)
 }

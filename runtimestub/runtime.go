@@ -71,6 +71,9 @@ func processNumber() (self, count uintptr)
 //go:linkname setSpread runtime.remoteSetSpread
 func setSpread(on bool)
 
+//go:linkname collectSoon runtime.remoteCollectSoon
+func collectSoon()
+
 //go:linkname arrived runtime.remoteArrived
 func arrived()
 

@@ -62,7 +62,7 @@ var Pulled = []string{
 	"remoteSetSession",
 	"remoteVersion", "remoteCPU", "remoteDie", "remoteRaise", "remoteReady", "remoteTotals",
 	"remoteEachSite", "remoteEachG", "remoteSymbol", "remoteCas", "remoteLoad", "remoteXchg", "remoteYield", "remotePause", "remoteNanotime",
-	"remoteShare", "remoteNumber", "remoteSetSpread", "remoteArrive", "remoteArrived", "remoteAsleep", "remoteDeadlock",
+	"remoteShare", "remoteNumber", "remoteSetSpread", "remoteArrive", "remoteArrived", "remoteCollectSoon", "remoteAsleep", "remoteDeadlock",
 }
 
 // Pushed lists the functions of package runtime whose bodies are in the stub.

@@ -93,8 +93,42 @@ const (
 	CollectNext
 	// CollectMet tells addresses of other processes that are in use: blob 1.
 	CollectMet
-	// CollectEnd completes the cycle.
+	// CollectEnd completes the cycle; args[1] is how many bytes are in use.
 	CollectEnd
+
+	// The steps of a cycle that is part of a whole one, of all processes. They are
+	// answered by a CollectAnswer in R1. Where it is CollectNo, this cycle is none of a
+	// whole one, or not any more: since has the addresses that begin would have had.
+
+	// CollectAsk asks for a whole one of the cycles that begin next.
+	CollectAsk
+	// CollectReady comes before each cycle, until the answer is not CollectWait.
+	CollectReady
+	// CollectBeginPart is CollectBegin after CollectReady was answered by CollectGo. R1
+	// is 1 if the cycle is part of a whole one.
+	CollectBeginPart
+	// CollectBegun asks whether all processes have begun. Until then this one neither
+	// marks nor lets its program run.
+	CollectBegun
+	// CollectTell is CollectMet before the end.
+	CollectTell
+	// CollectQuiet says that the process has no more to mark.
+	CollectQuiet
+	// CollectVote says so, too, and that the world is stopped. CollectGo is the end of
+	// the whole cycle.
+	CollectVote
+	// CollectWithdraw says that the world is stopped no longer; args[1] is 1 if there is
+	// more to mark. R1 is 0 if the whole cycle has ended instead.
+	CollectWithdraw
+)
+
+// Answers in a cycle that is part of a whole one.
+const (
+	CollectNo    = iota // there is no whole one
+	CollectWait         // ask again
+	CollectGo           // do the next step
+	CollectAgain        // since has something
+	CollectBack         // another process has more to mark: start the world
 )
 
 // CollectPart is the largest number of words in a part of a list.

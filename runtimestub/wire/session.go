@@ -110,6 +110,7 @@ const (
 	EventProbe                         // the process is to say by NrAsleep whether it is asleep; A: number of the probe
 	EventDeadlock                      // all processes are asleep; N: goroutines of the program
 	EventPost                          // a message of another process: N: PostSpawn ..., A to D as there
+	EventCollect                       // the process is to collect its garbage, as a part of a whole collection
 )
 
 // Messages between the processes of a session.

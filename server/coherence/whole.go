@@ -51,8 +51,12 @@ const (
 	Wait
 	// Go means to do the next step.
 	Go
-	// Again means that there is more to mark: Since returns it.
+	// Again means that Since returns something. If that is nothing new to the mark,
+	// the process may ask again; else it says Withdraw.
 	Again
+	// Back means that another process has more to mark, so that the world need not
+	// be stopped.
+	Back
 )
 
 type wholePhase uint8
@@ -175,15 +179,14 @@ func (w *Whole) Begun(process int) Answer {
 func (w *Whole) Met(process int, met []uintptr) bool {
 	w.mu.Lock()
 	part := w.begun.Has(process)
-	w.quiet.Remove(process)
-	w.voted.Remove(process)
+	w.voted.Remove(process) // the whole mark does not end while these are on their way
 	w.mu.Unlock()
 	w.pins.Met(process, met)
 	return part
 }
 
 // Quiet says that process has nothing to mark, and has told all that it met: to Wait,
-// to stop the world and Go to the Vote, or that there is something to mark Again.
+// to stop the world and Go to the Vote, or Again. It is no promise.
 func (w *Whole) Quiet(process int) Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -210,7 +213,7 @@ func (w *Whole) Vote(process int) Answer {
 	}
 	if w.quiet != w.all {
 		w.voted.Remove(process)
-		return Again
+		return Back
 	}
 	w.voted.Add(process)
 	if w.voted != w.all {
@@ -237,32 +240,37 @@ func (w *Whole) check(process int) Answer {
 	case !w.begun.Has(process) || w.late():
 		return No
 	case w.pins.logged(process):
-		w.quiet.Remove(process)
 		w.voted.Remove(process)
 		return Again
 	}
 	return Wait
 }
 
-// Withdraw takes back the vote of process, whose world does not wait any longer. It
-// reports false if all have voted meanwhile.
-func (w *Whole) Withdraw(process int) bool {
+// Withdraw takes back the vote of process, whose world does not wait any longer, and
+// with busy, because it has more to mark, what it said to Quiet. It reports false if
+// all have voted meanwhile.
+func (w *Whole) Withdraw(process int, busy bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.over.Has(process) {
 		return false
 	}
 	w.voted.Remove(process)
+	if busy {
+		w.quiet.Remove(process)
+	}
 	return true
 }
 
-// End is Pins.End.
-func (w *Whole) End(process int, met []uintptr) {
+// End is Pins.End. It reports whether the mark was part of a whole one that succeeded.
+func (w *Whole) End(process int, met []uintptr) (succeeded bool) {
 	w.mu.Lock()
 	if w.begun.Has(process) {
-		w.fail() // it may not: the others must not believe that it still marks
+		w.fail() // out of turn: its mark is no part of a whole one
 	}
+	succeeded = w.over.Has(process)
 	w.over.Remove(process)
 	w.mu.Unlock()
 	w.pins.End(process, met)
+	return succeeded
 }

@@ -102,6 +102,7 @@ type Session struct {
 	flights  []flights
 	posts    atomic.Uint64 // messages between processes
 	sleep    sleep
+	whole    whole
 	ended    chan struct{}  // closed by Close
 	home     chan struct{}  // closed when the memory of the first process is served
 	shared   []bool         // by process: its memory is served; guarded by mu
@@ -132,6 +133,9 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s.home = make(chan struct{})
 	s.shared = make([]bool, len(s.procs))
 	s.flights = make([]flights, len(s.procs))
+	if cfg.Memory != nil {
+		s.whole = whole{marks: coherence.NewWhole(cfg.Memory.Pins(), wholeLimits), bytes: make([]uint64, len(s.procs)), pause: wholePause}
+	}
 	s.process = newProcess(s, 0, r)
 	s.procs[0] = s.process
 	if s.key == nil {

@@ -257,8 +257,10 @@ func (s *Session) arrived(process int, n uint64) {
 
 // collector is a process's garbage collection under way.
 type collector struct {
-	list []uintptr // the rest of the list that it reads
-	met  []uintptr
+	list  []uintptr // the rest of the list that it reads
+	met   []uintptr
+	roots int  // that are pins, as of its begin
+	whole bool // it is part of a whole mark, or was until that failed
 }
 
 // collect carries out NrCollect. The reply is in blob 1.
@@ -270,13 +272,26 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 	p.collectMu.Lock()
 	defer p.collectMu.Unlock()
 	g := &p.collector
+	whole := p.s.whole.marks
 	switch c.Args[0] {
 	case wire.CollectBegin:
 		if !p.await(c.Args[2]) {
 			return 0, syscall.EINVAL
 		}
 		p.s.arrived(p.number, c.Args[1])
-		g.list, g.met = m.Pins().Begin(p.number), nil
+		g.list, g.met, g.whole = m.Pins().Begin(p.number), nil, false
+		g.roots = len(g.list)
+	case wire.CollectBeginPart:
+		if !p.await(c.Args[2]) {
+			return 0, syscall.EINVAL
+		}
+		p.s.arrived(p.number, c.Args[1])
+		g.met = nil
+		g.list, g.whole = whole.Begin(p.number)
+		g.roots = len(g.list)
+		if g.whole {
+			return 1, 0
+		}
 	case wire.CollectHeld:
 		g.list = m.Directory().HeldExclusive(p.number)
 	case wire.CollectSince:
@@ -293,14 +308,37 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 		g.list = g.list[n:]
 		return uint64(n), 0
 	case wire.CollectMet:
-		for b := c.Blobs[1]; len(b) >= 8; b = b[8:] {
-			g.met = append(g.met, uintptr(binary.LittleEndian.Uint64(b)))
-		}
+		g.met = appendWords(g.met, c.Blobs[1])
 	case wire.CollectEnd:
-		m.Pins().End(p.number, g.met)
+		done := whole.End(p.number, g.met)
+		p.s.whole.ended(p.s, p.number, c.Args[1], g.roots, g.whole, done)
 		g.list, g.met = nil, nil
+	case wire.CollectAsk:
+		p.s.whole.ask()
+	case wire.CollectReady:
+		return uint64(whole.Ready(p.number)), 0
+	case wire.CollectBegun:
+		return uint64(whole.Begun(p.number)), 0
+	case wire.CollectTell:
+		whole.Met(p.number, appendWords(nil, c.Blobs[1]))
+	case wire.CollectQuiet:
+		return uint64(whole.Quiet(p.number)), 0
+	case wire.CollectVote:
+		return uint64(whole.Vote(p.number)), 0
+	case wire.CollectWithdraw:
+		if whole.Withdraw(p.number, c.Args[1] != 0) {
+			return 1, 0
+		}
 	default:
 		return 0, syscall.EINVAL
 	}
 	return 0, 0
+}
+
+// appendWords appends the addresses in b.
+func appendWords(list []uintptr, b []byte) []uintptr {
+	for ; len(b) >= 8; b = b[8:] {
+		list = append(list, uintptr(binary.LittleEndian.Uint64(b)))
+	}
+	return list
 }

@@ -113,6 +113,30 @@ var collectPatches = []Patch{
 		Edit: InsertAfter{Anchor: "restart := false", Code: "remoteMarkSince()"},
 	},
 	{
+		Name:    "mark-gather",
+		Reason:  "a whole mark begins in all processes at a time",
+		Package: "runtime", File: "mgc.go", Func: "gcStart",
+		Edit: InsertAfter{Anchor: "gcBgMarkStartWorkers()", Code: "if remoteMany { remoteMarkGather() }"},
+	},
+	{
+		Name:    "mark-wait",
+		Reason:  "in a whole mark this process may get more to mark from another",
+		Package: "runtime", File: "mgc.go", Func: "gcMarkDone",
+		Edit: ReplaceCall{From: "gcIsMarkDone", To: "remoteIsMarkDone"},
+	},
+	{
+		Name:    "mark-again",
+		Reason:  "as mark-wait",
+		Package: "runtime", File: "mgc.go", Func: "gcMarkDone",
+		Edit: InsertBefore{Anchor: "for gcDebugMarkDone.spinAfterRaggedBarrier.Load() {", Code: "if remoteMany && remoteMarkAgain() { semrelease(&worldsema); goto top }"},
+	},
+	{
+		Name:    "mark-vote",
+		Reason:  "a whole mark ends in all processes at a time",
+		Package: "runtime", File: "mgc.go", Func: "gcMarkDone",
+		Edit: InsertBefore{Anchor: "if restart || (work.goroutineLeak.enabled && !work.goroutineLeak.done) {", Code: "if remoteMany && !restart { restart = remoteMarkVote() }"},
+	},
+	{
 		Name:    "mark-end",
 		Reason:  "what a mark phase did not meet this process does not hold any more",
 		Package: "runtime", File: "mgc.go", Func: "gcMarkDone",

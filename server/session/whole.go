@@ -1,0 +1,83 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/coherence"
+)
+
+// When the processes collect their garbage together: see whole marks in package
+// coherence. What only such a collection frees makes the heaps grow, and so does much
+// else; so one is due when the heap of a process has doubled since the last, as a
+// collection of one process is with GOGC=100, but less often where it takes long.
+const (
+	wholeLeast   = 8 << 20 // bytes of a heap that are no reason
+	wholePinned  = 16      // roots of a process that are pins, and fewer are no reason
+	wholePause   = time.Second
+	wholeLongest = 2 * time.Minute // the longest pause after failures
+	wholeShare   = 20              // a pause is at least as many times as long as the mark
+)
+
+var wholeLimits = coherence.WholeLimits{Gather: 300 * time.Millisecond, Begin: 250 * time.Millisecond, Mark: 5 * time.Second}
+
+// whole is when whole marks take place.
+type whole struct {
+	marks *coherence.Whole
+
+	mu    sync.Mutex
+	bytes []uint64      // by process: in use after the last whole mark
+	asked time.Time     // when the last one was asked for
+	pause time.Duration // until the next
+}
+
+// ended notes the end of a process's mark, with so many bytes in use and roots that were
+// pins; it was to be part of a whole mark, and was.
+func (w *whole) ended(s *Session, process int, bytes uint64, roots int, part, succeeded bool) {
+	w.mu.Lock()
+	now := time.Now()
+	if part {
+		took := now.Sub(w.asked)
+		if succeeded {
+			w.bytes[process] = bytes
+			w.pause = max(wholePause, wholeShare*took)
+		} else if process == 0 {
+			w.pause = min(max(2*w.pause, wholeShare*took), wholeLongest)
+		}
+	}
+	due := !part && bytes > 2*w.bytes[process]+wholeLeast && roots >= wholePinned && now.Sub(w.asked) > w.pause
+	if due {
+		w.asked = now
+	}
+	w.mu.Unlock()
+	if due && s.together() {
+		w.marks.Ask()
+		go func() {
+			for k := range s.procs {
+				s.eventTo(k, &wire.Event{Kind: wire.EventCollect}) // an error is a process that ends
+			}
+		}()
+	}
+}
+
+// ask asks for a whole mark because the program did: its processes are about to begin
+// their marks.
+func (w *whole) ask() {
+	w.mu.Lock()
+	w.asked = time.Now()
+	w.mu.Unlock()
+	w.marks.Ask()
+}
+
+// together reports whether the memory of all processes is served.
+func (s *Session) together() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, shared := range s.shared {
+		if !shared {
+			return false
+		}
+	}
+	return true
+}
