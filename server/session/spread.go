@@ -20,7 +20,9 @@ import (
 //
 // Invariants: messages from one process to another arrive in the order in
 // which they were posted. A function value on its way is pinned from before its
-// message is sent until the receiver's collector has counted the message.
+// message is sent until the receiver's collector has counted the message. Processes
+// on one host have another way to each other, in package mail, of which the session
+// hears only what matters for garbage collection and deadlock.
 
 // Address ranges of the heaps; the patched runtime has the same in
 // remotec_memory.go.
@@ -295,6 +297,13 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 	case wire.CollectMet:
 		for b := c.Blobs[1]; len(b) >= 8; b = b[8:] {
 			g.met = append(g.met, uintptr(binary.LittleEndian.Uint64(b)))
+		}
+	case wire.CollectGot:
+		for b := c.Blobs[1]; len(b) >= 8; b = b[8:] {
+			addr := uintptr(binary.LittleEndian.Uint64(b))
+			if owner, ok := p.s.cfg.Layout.Home(addr); ok && addr >= heapBase {
+				m.Pins().Pin(owner, p.number, addr)
+			}
 		}
 	case wire.CollectEnd:
 		m.Pins().End(p.number, g.met)
