@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/coherence"
@@ -168,10 +169,14 @@ func (r *running) share(n int) error {
 		return err
 	}
 	r.memory, err = pager.New(pager.Config{
-		Layout: r.layout, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
+		Layout: r.layout, Options: coherence.Options{Hold: pageHold}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
 	})
 	return err
 }
+
+// pageHold is how long a process keeps a page that others take from it again and
+// again: some times as long as a fault takes.
+const pageHold = 30 * time.Microsecond
 
 // failed ends the session because a fault of a process could not be answered, unless
 // the program is to blame.
