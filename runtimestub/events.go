@@ -64,8 +64,8 @@ func onEvent(frame []byte) {
 		xchg(&memoryServed, 1)
 	case wire.EventProbe:
 		arrived() // what came before it is no longer under way
-		asleep, goroutines := allAsleep()
-		c := wire.Call{Nr: wire.NrAsleep, Args: wire.Args{e.A, 0, uint64(goroutines), postedSoFar()}}
+		asleep, goroutines, sent, received := allAsleep()
+		c := wire.Call{Nr: wire.NrAsleep, Args: wire.Args{e.A, 0, uint64(goroutines), postedSoFar(), sent, received}}
 		if asleep {
 			c.Args[1] = 1
 		}

@@ -42,4 +42,9 @@ func joinMemory() {
 		moment := [2]int64{0, 100_000}
 		raw(wire.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&moment)), 0, 0, 0, 0, 0)
 	}
+	first, count := mailDescriptors()
+	for i := range count {
+		own(int32(first + i))
+	}
+	mailStart()
 }

@@ -78,7 +78,13 @@ func collectSoon()
 func arrived()
 
 //go:linkname allAsleep runtime.remoteAsleep
-func allAsleep() (asleep bool, goroutines int32)
+func allAsleep() (asleep bool, goroutines int32, sent, received uint64)
+
+//go:linkname mailDescriptors runtime.remoteMailDescriptors
+func mailDescriptors() (first, count uintptr)
+
+//go:linkname mailStart runtime.remoteMailStart
+func mailStart()
 
 //go:linkname deadlock runtime.remoteDeadlock
 func deadlock(goroutines int32)

@@ -19,19 +19,19 @@ type child struct {
 }
 
 // launch starts the program at path with the standard descriptors of this
-// process, and descriptor 3 where conn is not negative.
+// process and, from 3 on, more.
 //
 // The program process is in a process group of its own: a terminal's signals
 // are for the session process, which is what the user sees and signals. It
 // dies with the session process.
-func launch(path string, argv, env []string, conn int) (*child, error) {
+func launch(path string, argv, env []string, more ...int) (*child, error) {
 	c := &child{done: make(chan Exit, 1)}
 	started := make(chan error)
 	go func() {
 		// PR_SET_PDEATHSIG means the thread that forked, not the process
 		// (prctl(2)): this one stays until the program ends.
 		runtime.LockOSThread()
-		err := c.fork(path, argv, env, conn)
+		err := c.fork(path, argv, env, more)
 		started <- err
 		if err == nil {
 			c.done <- c.wait()
@@ -43,10 +43,10 @@ func launch(path string, argv, env []string, conn int) (*child, error) {
 	return c, nil
 }
 
-func (c *child) fork(path string, argv, env []string, conn int) error {
+func (c *child) fork(path string, argv, env []string, more []int) error {
 	files := []uintptr{0, 1, 2}
-	if conn >= 0 {
-		files = append(files, uintptr(conn))
+	for _, fd := range more {
+		files = append(files, uintptr(fd))
 	}
 	restore, err := fds.CloseOnExec()
 	if err != nil {

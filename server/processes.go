@@ -6,11 +6,13 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/coherence"
 	"remotec.dev/server/control"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/mail"
 	"remotec.dev/server/node"
 	"remotec.dev/server/pager"
 	"remotec.dev/server/session"
@@ -28,7 +30,8 @@ type running struct {
 	beacon  *session.Beacon
 	memory  *pager.Pager // nil with one process
 	layout  coherence.Layout
-	hosts   *hosts // nil without others than this one
+	hosts   *hosts     // nil without others than this one
+	mail    *mail.Mail // of the processes on this host; nil without
 
 	children []*child
 	ending   sync.Once
@@ -52,6 +55,7 @@ func (r *running) run() (Exit, error) {
 		}
 		rand.Read(seed[:]) // never fails: crypto/rand
 	}
+	defer func() { r.mail.Close() }()
 	if r.cfg.Nodes.Count > 0 {
 		var err error
 		if r.hosts, err = gather(&r.cfg); err != nil {
@@ -64,6 +68,9 @@ func (r *running) run() (Exit, error) {
 		if err := r.hosts.prepare(r.program.Path); err != nil {
 			return Exit{}, err
 		}
+	}
+	if err := r.makeMail(n); err != nil {
+		return Exit{}, err
 	}
 	conns := make([]*fds.Conn, n)
 	ended := make(chan int, n)
@@ -78,6 +85,9 @@ func (r *running) run() (Exit, error) {
 		if h := r.hosts.of(k, n); h != nil {
 			conns[k], err = r.startFar(h, k, env, number)
 		} else {
+			if r.mail != nil {
+				env = environ(env, processVariable, number+"/0"+r.mail.Value(4))
+			}
 			conns[k], err = r.start(env)
 		}
 		if err != nil {
@@ -121,6 +131,21 @@ func (r *running) run() (Exit, error) {
 	return exit, nil
 }
 
+// makeMail lets the processes of this host send each other messages directly, unless
+// faults are to be injected into messages.
+func (r *running) makeMail(n int) error {
+	here := 0
+	for here < n && r.hosts.of(here, n) == nil {
+		here++
+	}
+	if here < 2 || r.cfg.PostDelay > 0 {
+		return nil
+	}
+	var err error
+	r.mail, err = mail.New(0, here, &space)
+	return err
+}
+
 // end notes that process number ends the session, and ends the others.
 func (r *running) end(number int) {
 	r.ending.Do(func() {
@@ -144,10 +169,14 @@ func (r *running) share(n int) error {
 		return err
 	}
 	r.memory, err = pager.New(pager.Config{
-		Layout: r.layout, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
+		Layout: r.layout, Options: coherence.Options{Hold: pageHold}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
 	})
 	return err
 }
+
+// pageHold is how long a process keeps a page that others take from it again and
+// again: some times as long as a fault takes.
+const pageHold = 30 * time.Microsecond
 
 // failed ends the session because a fault of a process could not be answered, unless
 // the program is to blame.
@@ -166,8 +195,18 @@ func (r *running) mind(h *node.Host, number int) {
 
 // startFar starts process k on another host.
 func (r *running) startFar(h *node.Host, k int, env []string, number string) (*fds.Conn, error) {
+	n, first, count := max(r.cfg.Processes, 1), k, 0
+	for first > 0 && r.hosts.of(first-1, n) == h {
+		first--
+	}
+	for first+count < n && r.hosts.of(first+count, n) == h {
+		count++
+	}
+	if r.cfg.PostDelay > 0 {
+		count = 0 // messages go through the session
+	}
 	conn, done, err := h.Start(node.Process{
-		Number: k, Args: r.program.Args, Env: env, Value: number,
+		Number: k, First: first, Count: count, Args: r.program.Args, Env: env, Value: number,
 		Layout: r.layout, Errors: r.hosts.errors,
 	})
 	if err != nil {
@@ -207,7 +246,7 @@ func (r *running) start(env []string) (*fds.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := launch(r.program.Path, r.program.Args, env, theirs)
+	c, err := launch(r.program.Path, r.program.Args, env, append([]int{theirs}, r.mail.Files()...)...)
 	space.Close(theirs)
 	if err != nil {
 		return nil, err

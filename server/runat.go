@@ -21,7 +21,7 @@ func RunAt(addr, token string, p Program) (Exit, error) {
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH, syscall.SIGCONT)
-	c, err := launch(p.Path, p.Args, env, -1)
+	c, err := launch(p.Path, p.Args, env)
 	if err != nil {
 		return Exit{}, err
 	}

@@ -60,7 +60,8 @@ const (
 	NrPost
 	// NrAsleep answers the probe with number args[0]: args[1] is 1 when all
 	// goroutines of the process wait for others, args[2] is how many of the
-	// program's it has, and args[3] how many messages it has posted.
+	// program's it has, args[3] how many messages it has posted, and args[4] and
+	// args[5] how many it sent to and received from other processes by itself.
 	NrAsleep
 	// NrCollect is a step of the process's garbage collection: args[0] is
 	// CollectBegin and so on. Lists of addresses are 8 bytes each.
@@ -95,6 +96,9 @@ const (
 	CollectMet
 	// CollectEnd completes the cycle; args[1] is how many bytes are in use.
 	CollectEnd
+	// CollectGot tells references, of any process's objects, that came in messages
+	// from other processes: blob 1. It belongs to no cycle.
+	CollectGot
 
 	// The steps of a cycle that is part of a whole one, of all processes. They are
 	// answered by a CollectAnswer in R1. Where it is CollectNo, this cycle is none of a

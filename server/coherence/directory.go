@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Options are the switches of a Directory.
@@ -12,6 +13,14 @@ type Options struct {
 	// NoMigration turns off that a read of a page that wanders from process to
 	// process gets it writable at once.
 	NoMigration bool
+	// NoAhead turns off that a process which goes from page to page gets several at
+	// once.
+	NoAhead bool
+	// Hold is how long a process keeps a page at least that is asked for by others
+	// again and again; 0: not at all. Otherwise Now is a clock, and Sleep waits.
+	Hold  time.Duration
+	Now   func() time.Duration
+	Sleep func(time.Duration)
 }
 
 // Directory knows for each page who has it, and moves pages.
@@ -22,7 +31,9 @@ type Directory struct {
 	memories []atomic.Pointer[Memory] // by process
 	held     []held                   // by process
 	shards   [256]shard
+	readers  []readers // by process
 	buffers  sync.Pool // of *[PageSize]byte
+	runs     sync.Pool // of *[maxRun][PageSize]byte
 }
 
 // shard is a part of the table of pages. Its lock is held for a lookup only.
@@ -39,6 +50,7 @@ type page struct {
 	exclusive bool  // then owner is the only holder
 	home      int16
 	migration migration
+	hold      hold
 }
 
 // held is the set of pages of other homes that a process may write to.
@@ -56,6 +68,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 		pins:     pins,
 		memories: make([]atomic.Pointer[Memory], layout.Slots),
 		held:     make([]held, layout.Slots),
+		readers:  make([]readers, layout.Slots),
 	}
 	for i := range d.shards {
 		d.shards[i].pages = make(map[uintptr]*page)
@@ -64,6 +77,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 		d.held[i].pages = make(map[uintptr]struct{})
 	}
 	d.buffers.New = func() any { return new([PageSize]byte) }
+	d.runs.New = func() any { return new([maxRun][PageSize]byte) }
 	return d
 }
 

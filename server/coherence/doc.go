@@ -51,12 +51,15 @@
 //	    at the addresses' owners; only then pins of it that are older than the
 //	    mark's beginning cease to count, everywhere at once.
 //	R7  What travels outside of pages is pinned from before it leaves the sender's hands
-//	    until it is pinned for the receiver ([Pins.Hold], [Pins.Deliver]).
+//	    until it is pinned for the receiver ([Pins.Hold], [Pins.Deliver]). Where the
+//	    sender has it among its roots until then, as if it was on a stack of its own, no
+//	    pin is needed; such roots are marked at the start of a mark, and before the
+//	    last Since, when what was sent meanwhile may be on no stack any more.
 //
 // Why that is enough. Say process j can come to an object o of slot k, j ≠ k. It got
 // the address in one of these ways:
 //
-//   - From a message: pinned by R7. From a page that it got to itself: pinned by R1.
+//   - From a message: pinned by R7, or known to the sender until it was pinned for j. From a page that it got to itself: pinned by R1.
 //     From a page that it held exclusively and lost: pinned by R1, and
 //     by R2 after its last access, so that a mark that began before has a pin
 //     younger than its beginning, and one that began later finds the address on j's

@@ -88,15 +88,27 @@ func (d *Directory) handle(p *page, addr uintptr, f Fault) (Outcome, error) {
 		// the fault is one that was answered already.
 		p.exclusive, p.owner = true, int16(f.Process)
 		return Zeroed, m.InstallZero(addr)
-	case f.Write:
-		return Stolen, d.steal(p, addr, f.Process, m)
-	case !holds && p.exclusive && !d.options.NoMigration && p.migration.grant():
-		return Migrated, d.steal(p, addr, f.Process, m)
-	default:
-		// A holder gets here too, with a hole in a page that others have: its home
-		// released it. They agree on the contents, so it gets those.
-		return Shared, d.share(p, addr, f.Process, m)
 	}
+	d.dwell(p)
+	take := f.Write || !holds && p.exclusive && !d.options.NoMigration && p.migration.grant()
+	outcome := Shared
+	switch {
+	case f.Write:
+		outcome = Stolen
+	case take:
+		outcome = Migrated
+	}
+	if !holds && p.exclusive {
+		if done, err := d.handleAhead(p, addr, f.Process, m, take); done || err != nil {
+			return outcome, err
+		}
+	}
+	if take {
+		return outcome, d.steal(p, addr, f.Process, m)
+	}
+	// A holder gets here too, with a hole in a page that others have: its home
+	// released it. They agree on the contents, so it gets those.
+	return outcome, d.share(p, addr, f.Process, m)
 }
 
 // The steps of the three transitions are in this order for the reasons given in
@@ -188,6 +200,7 @@ func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byt
 	}
 	p.holders = SetOf(process)
 	p.owner, p.exclusive = int16(process), true
+	d.granted(p)
 	return nil
 }
 

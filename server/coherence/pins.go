@@ -103,13 +103,16 @@ func (p *Pins) row(o *pinOwner, addr uintptr, reached bool) pinRow {
 
 // Pin notes that holder knows addr, which owner allocated. It counts until the
 // end of holder's first mark that begins later and does not meet addr.
-func (p *Pins) Pin(owner, holder int, addr uintptr) {
+func (p *Pins) Pin(owner, holder int, addr uintptr) { p.pin(owner, holder, addr, true) }
+
+// pin is Pin; in a whole mark the pin is a root only where addr was reached.
+func (p *Pins) pin(owner, holder int, addr uintptr, reached bool) {
 	if addr == 0 {
 		return
 	}
 	o := &p.owners[owner]
 	o.mu.Lock()
-	p.row(o, addr, true)[cellSeq+holder] = p.seq.Load()
+	p.row(o, addr, reached)[cellSeq+holder] = p.seq.Load()
 	o.mu.Unlock()
 }
 

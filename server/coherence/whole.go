@@ -185,6 +185,19 @@ func (w *Whole) Met(process int, met []uintptr) bool {
 	return part
 }
 
+// Got is Pins.Pin for what came in messages to process that nobody has told of before.
+// It has those from before it began in its roots.
+func (w *Whole) Got(process int, addrs []uintptr) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, addr := range addrs {
+		if w.pins.layout.slots().Contains(addr) {
+			owner := int((addr - w.pins.layout.Base) / w.pins.layout.SlotSize)
+			w.pins.pin(owner, process, addr, w.begun.Has(process))
+		}
+	}
+}
+
 // Quiet says that process has nothing to mark, and has told all that it met: to Wait,
 // to stop the world and Go to the Vote, or Again. It is no promise.
 func (w *Whole) Quiet(process int) Answer {

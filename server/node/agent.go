@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"remotec.dev/server/coherence"
+	"remotec.dev/server/fds"
+	"remotec.dev/server/mail"
 	"remotec.dev/server/pager"
 )
 
@@ -29,6 +31,8 @@ type agent struct {
 	mu      sync.Mutex // guards the rest
 	pager   *pager.Pager
 	process map[int]*process
+	mail    *mail.Mail     // nil until two processes are to have it
+	space   fds.Space      // of the mail
 	running sync.WaitGroup // processes
 	relays  sync.WaitGroup // of control connections
 }
@@ -94,6 +98,7 @@ func (a *agent) run(ctx context.Context) error {
 	if a.pager != nil {
 		a.pager.Close()
 	}
+	a.mail.Close()
 	if errors.Is(why, errEnded) {
 		return nil
 	}
@@ -157,11 +162,14 @@ func (a *agent) start(s *start) error {
 	if err := a.share(s.Layout); err != nil {
 		return err
 	}
+	if err := a.makeMail(s); err != nil {
+		return err
+	}
 	offset, err := a.memory.ahead()
 	if err != nil {
 		return err
 	}
-	s.Number += "/" + strconv.FormatUint(uint64(offset), 16)
+	s.Number += "/" + strconv.FormatUint(uint64(offset), 16) + a.mail.Value(4)
 	p, err := a.launch(s, path)
 	if err != nil {
 		return err
@@ -172,6 +180,19 @@ func (a *agent) start(s *start) error {
 	a.tell(notice{Process: s.Process, Started: p.proc.Pid})
 	p.serve()
 	return nil
+}
+
+// makeMail makes the mail of the host's processes, with the first of them.
+func (a *agent) makeMail(s *start) (err error) {
+	if s.Count < 2 || s.Count > coherence.MaxProcesses {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mail == nil {
+		a.mail, err = mail.New(s.First, s.Count, &a.space)
+	}
+	return err
 }
 
 // share makes the pager of the host's processes, with the first of them.

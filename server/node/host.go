@@ -181,8 +181,11 @@ func (h *Host) Serve(p *pager.Pager, log *slog.Logger, failed func(process int, 
 // Process is what Start starts.
 type Process struct {
 	Number int
-	Args   []string
-	Env    []string
+	// Count processes, from First on, get messages of each other directly.
+	First, Count int
+
+	Args []string
+	Env  []string
 	// Value is what the process's number, how many there are, and the seed are
 	// in its environment; the node adds its clock's offset.
 	Value  string
@@ -231,7 +234,7 @@ func (h *Host) Start(p Process) (*fds.Conn, <-chan [2]int, error) {
 	h.processes[p.Number] = r
 	id := h.id
 	h.mu.Unlock()
-	err = h.order(order{Start: &start{Process: p.Number, Args: p.Args, Env: p.Env, Number: p.Value, Binary: id, Layout: p.Layout}})
+	err = h.order(order{Start: &start{Process: p.Number, Args: p.Args, Env: p.Env, Number: p.Value, First: p.First, Count: p.Count, Binary: id, Layout: p.Layout}})
 	if err == nil {
 		select {
 		case err = <-r.started:

@@ -74,6 +74,8 @@ type start struct {
 	Args    []string         `json:"args"`
 	Env     []string         `json:"env"` // but for what tells the process its number
 	Number  string           `json:"number"`
+	First   int              `json:"first"` // of the processes of this host
+	Count   int              `json:"count"` // of those that are to have mail; 0: none
 	Binary  binaryID         `json:"binary"`
 	Layout  coherence.Layout `json:"layout"`
 }

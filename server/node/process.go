@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/hashicorp/yamux"
+	"golang.org/x/sys/unix"
 
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/fds"
@@ -42,6 +43,16 @@ func (a *agent) launch(s *start, path string) (*process, error) {
 	}
 	child := os.NewFile(uintptr(theirs), "control")
 	defer child.Close()
+	inherited := []*os.File{child}
+	for _, fd := range a.mail.Files() {
+		fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("descriptors of process %d: %w", s.Process, err)
+		}
+		f := os.NewFile(uintptr(fd), "mail")
+		defer f.Close()
+		inherited = append(inherited, f)
+	}
 	p := &process{a: a, number: s.Process, control: &fds.Conn{FD: ours}, done: make(chan exited, 1)}
 	fail := func(err error) (*process, error) {
 		p.control.Close()
@@ -56,7 +67,7 @@ func (a *agent) launch(s *start, path string) (*process, error) {
 		return fail(err)
 	}
 	cmd := &exec.Cmd{
-		Path: path, Args: s.Args, ExtraFiles: []*os.File{child}, Stderr: words,
+		Path: path, Args: s.Args, ExtraFiles: inherited, Stderr: words,
 		Env:         append(without(s.Env, serverVariable, numberVariable), serverVariable+"=fd:3", numberVariable+"="+s.Number),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}

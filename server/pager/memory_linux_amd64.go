@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -26,7 +27,80 @@ type process struct {
 	copied atomic.Uint64 // bytes installed
 }
 
-var _ coherence.Near = (*process)(nil)
+var _ coherence.Runs = (*process)(nil)
+
+// Extent implements [coherence.Runs].
+func (p *process) Extent(addr uintptr, n int) (int, error) {
+	// Not by SEEK_HOLE, which goes through all pages up to the next hole.
+	for i := range n {
+		if present, err := p.Present(addr + uintptr(i)*coherence.PageSize); !present || err != nil {
+			return i, err
+		}
+	}
+	return n, nil
+}
+
+// ProtectRun implements [coherence.Runs].
+func (p *process) ProtectRun(addr uintptr, data [][coherence.PageSize]byte) error {
+	if home, _ := p.layout.Home(addr); home == p.id {
+		if err := p.register(p.layout.GranuleOf(addr)); err != nil {
+			return err
+		}
+	}
+	all := unsafe.Slice(&data[0][0], len(data)*coherence.PageSize)
+	err := p.check("write-protecting", addr, func() error { return writeProtectRange(p.uffd, addr, len(all), writeProtectModeWP) })
+	if err != nil {
+		return err
+	}
+	offset, err := p.offset(addr)
+	if err != nil {
+		return err
+	}
+	n, err := pread(p.memfd, all, offset)
+	if err == nil && n < len(all) {
+		err = errors.New("the file is too short")
+	}
+	if err != nil {
+		return fmt.Errorf("reading %#x-%#x of process %d from its memfd: %w", addr, addr+uintptr(len(all)), p.id, err)
+	}
+	return nil
+}
+
+// InstallRun implements [coherence.Runs].
+func (p *process) InstallRun(addr uintptr, data [][coherence.PageSize]byte, writable bool) error {
+	var mode uint64 = copyModeWP
+	if writable {
+		mode = 0
+	}
+	for len(data) > 0 {
+		var done int
+		err := p.check("installing", addr, func() (err error) {
+			done, err = copyPages(p.uffd, addr, data, mode)
+			if err == unix.EEXIST {
+				err = nil
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if p.gone.Load() {
+			return nil
+		}
+		p.copied.Add(uint64(done) * coherence.PageSize)
+		addr += uintptr(done) * coherence.PageSize
+		if data = data[done:]; len(data) == 0 {
+			break
+		}
+		// The next one is there already.
+		if err := p.Install(addr, &data[0], writable); err != nil {
+			return err
+		}
+		addr += coherence.PageSize
+		data = data[1:]
+	}
+	return nil
+}
 
 // Protect implements [coherence.Memory].
 func (p *process) Protect(addr uintptr) error {
@@ -106,13 +180,16 @@ func (p *process) Present(addr uintptr) (bool, error) {
 }
 
 // Drop implements [coherence.Memory].
-func (p *process) Drop(addr uintptr) error {
+func (p *process) Drop(addr uintptr) error { return p.DropRun(addr, 1) }
+
+// DropRun implements [coherence.Runs].
+func (p *process) DropRun(addr uintptr, n int) error {
 	offset, err := p.offset(addr)
 	if err != nil {
 		return err
 	}
 	for {
-		err = unix.Fallocate(p.memfd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, coherence.PageSize)
+		err = unix.Fallocate(p.memfd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, int64(n)*coherence.PageSize)
 		if err != unix.EINTR {
 			break
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -85,6 +86,7 @@ func New(config Config) (*Pager, error) {
 	if config.Failed == nil {
 		config.Failed = func(int, error) {}
 	}
+	config.Options.Now, config.Options.Sleep = sinceStart, sleep
 	pins := coherence.NewPins(config.Layout)
 	return &Pager{
 		config:    config,
@@ -94,6 +96,16 @@ func New(config Config) (*Pager, error) {
 		attached:  make(map[int]*attached),
 		far:       make(map[int]*farProcess),
 	}, nil
+}
+
+var started = time.Now()
+
+func sinceStart() time.Duration { return time.Since(started) }
+
+// sleep is for times that are too short for the timers of package time.
+func sleep(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	unix.Nanosleep(&ts, nil)
 }
 
 // Directory returns who has which page.

@@ -17,6 +17,8 @@ import (
 func (p *Pager) serve(a *attached) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	const timerSlack = 1 // ns, of sleep
+	unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0)
 	for {
 		m, err := p.next(a)
 		if err != nil {

@@ -127,13 +127,39 @@ func copyPage(uffd int, addr uintptr, data *[4096]byte, mode uint64) error {
 	return err
 }
 
+// copyPages installs neighbouring pages; done is how many were, also with an error.
+func copyPages(uffd int, addr uintptr, data [][4096]byte, mode uint64) (done int, err error) {
+	for {
+		arg := copyArg{
+			dst: uint64(addr) + uint64(done)*4096, src: uint64(uintptr(unsafe.Pointer(&data[done]))),
+			len: uint64(len(data)-done) * 4096, mode: mode,
+		}
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(uffd), uffdioCopy, uintptr(unsafe.Pointer(&arg)))
+		runtime.KeepAlive(data)
+		if errno == 0 {
+			return len(data), nil
+		}
+		if arg.copy > 0 {
+			done += int(arg.copy / 4096)
+		}
+		if errno != unix.EAGAIN && errno != unix.EINTR {
+			return done, errno
+		}
+		runtime.Gosched()
+	}
+}
+
 func zeroPage(uffd int, addr uintptr) error {
 	arg := zeroArg{uffdioRange: page(addr)}
 	return ioctl(uffd, uffdioZeroPage, unsafe.Pointer(&arg))
 }
 
 func writeProtect(uffd int, addr uintptr, mode uint64) error {
-	arg := protectArg{page(addr), mode}
+	return writeProtectRange(uffd, addr, 4096, mode)
+}
+
+func writeProtectRange(uffd int, addr uintptr, size int, mode uint64) error {
+	arg := protectArg{uffdioRange{uint64(addr), uint64(size)}, mode}
 	return ioctl(uffd, uffdioWriteProtect, unsafe.Pointer(&arg))
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,14 @@ import (
 // (messages and probes come in order on one connection), no goroutine was ready
 // anywhere at the time of the last answer. It is asked twice all the same.
 //
+// Messages that processes of one host send each other directly the server does
+// not see. Each answer has how many the process had sent and received before it
+// looked whether it was asleep. Where two rounds in succession find all asleep, with
+// the same numbers, and as many sent as received, nothing was under way between the
+// rounds: a process that received nothing between its two answers was asleep all
+// that time. (F. Mattern, Algorithms for distributed termination detection, 1987: the
+// four counter method.)
+//
 // Nothing is asked while the program makes calls.
 
 // probeEvery is how often a session that makes no calls is looked at.
@@ -28,9 +37,13 @@ type sleep struct {
 	probe   uint64    // number of the last one; guarded by mu
 	answers int       // how many processes were asleep; guarded by mu
 	live    uint64    // their goroutines; guarded by mu
+	direct  []traffic  // messages between them; guarded by mu
 	left    int       // processes that have not answered; guarded by mu
 	done    chan bool // gets whether all were asleep; guarded by mu
 }
+
+// traffic counts messages that a process sent and received without the server.
+type traffic struct{ sent, received uint64 }
 
 // answer carries out NrAsleep.
 func (w *sleep) answer(p *process, c *wire.Call) {
@@ -44,34 +57,41 @@ func (w *sleep) answer(p *process, c *wire.Call) {
 		w.answers++
 	}
 	w.live += c.Args[2]
+	w.direct[p.number] = traffic{c.Args[4], c.Args[5]}
 	if w.left == 0 {
 		w.done <- true
 	}
 }
 
 // ask probes all processes; it reports whether all are asleep, and how many
-// goroutines they have.
-func (s *Session) ask() (asleep bool, live uint64) {
+// goroutines they have, and their messages.
+func (s *Session) ask() (asleep bool, live uint64, messages []traffic) {
 	w := &s.sleep
 	w.mu.Lock()
 	w.probe++
 	w.answers, w.live, w.left = 0, 0, len(s.procs)
+	w.direct = make([]traffic, len(s.procs))
 	w.done = make(chan bool, 1)
 	e, done := wire.Event{Kind: wire.EventProbe, A: w.probe}, w.done
 	w.mu.Unlock()
 	for k := range s.procs {
 		if s.eventTo(k, &e) != nil {
-			return false, 0
+			return false, 0, nil
 		}
 	}
 	select {
 	case <-done:
 	case <-time.After(5 * time.Second):
-		return false, 0 // a process computes without end on its event thread's CPU, or is stopped
+		return false, 0, nil // a process computes without end on its event thread's CPU, or is stopped
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.answers == len(s.procs), w.live
+	var all traffic
+	for _, d := range w.direct {
+		all.sent += d.sent
+		all.received += d.received
+	}
+	return w.answers == len(s.procs) && all.sent == all.received, w.live, w.direct
 }
 
 // activity counts what the program asked for so far, answers to probes aside.
@@ -92,6 +112,7 @@ func (s *Session) watch() {
 	defer tick.Stop()
 	before := s.activity()
 	quiet := 0
+	var last []traffic
 	for {
 		select {
 		case <-s.ended:
@@ -103,11 +124,14 @@ func (s *Session) watch() {
 			continue
 		}
 		posts := s.posts.Load()
-		asleep, live := s.ask()
+		asleep, live, messages := s.ask()
 		before = s.activity()
 		if !asleep || posts != s.posts.Load() {
 			quiet = 0
 			continue
+		}
+		if !slices.Equal(messages, last) {
+			last, quiet = messages, 0
 		}
 		if quiet++; quiet == 2 {
 			s.eventTo(0, &wire.Event{Kind: wire.EventDeadlock, N: uint32(live)})

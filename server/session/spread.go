@@ -20,7 +20,9 @@ import (
 //
 // Invariants: messages from one process to another arrive in the order in
 // which they were posted. A function value on its way is pinned from before its
-// message is sent until the receiver's collector has counted the message.
+// message is sent until the receiver's collector has counted the message. Processes
+// on one host have another way to each other, in package mail, of which the session
+// hears only what matters for garbage collection and deadlock.
 
 // Address ranges of the heaps; the patched runtime has the same in
 // remotec_memory.go.
@@ -309,6 +311,8 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 		return uint64(n), 0
 	case wire.CollectMet:
 		g.met = appendWords(g.met, c.Blobs[1])
+	case wire.CollectGot:
+		whole.Got(p.number, appendWords(nil, c.Blobs[1]))
 	case wire.CollectEnd:
 		done := whole.End(p.number, g.met)
 		p.s.whole.ended(p.s, p.number, c.Args[1], g.roots, g.whole, done)

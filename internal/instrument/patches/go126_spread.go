@@ -224,6 +224,12 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany { return remoteRootFor(t, addr) }"},
 	},
 	{
+		Name:    "poll-mail",
+		Reason:  "a thread that waits for work gets messages itself: no other one has to be woken first",
+		Package: "runtime", File: "netpoll_epoll.go", Func: "netpoll",
+		Edit: RenameFunc{To: "remoteNetpoll"},
+	},
+	{
 		Name:    "chan-send",
 		Reason:  "a channel of another process is operated on there, rather than by moving its memory to and fro",
 		Package: "runtime", File: "chan.go", Func: "chansend",

@@ -1,0 +1,159 @@
+// Apart measures what two processes of a program do with each other: one half of
+// each measure runs in process 0, the other in process 1, or in the same process
+// where there is only one.
+package main
+
+import (
+	"math/rand"
+	"slices"
+	"sync"
+	"time"
+	"unsafe"
+
+	"remotec.dev/bench/programs/measure"
+	"remotec.dev/remote"
+)
+
+// elsewhere starts f in the other process.
+func elsewhere(f func()) {
+	if remote.Processes() < 2 {
+		go f()
+		return
+	}
+	measure.Must(remote.GoOn(1, f))
+}
+
+func main() {
+	pingPong()
+	stream()
+	start()
+	faults()
+	transfer()
+}
+
+// pingPong measures a value there and one back over unbuffered channels.
+func pingPong() {
+	there, back := make(chan int), make(chan int)
+	elsewhere(func() {
+		for v := range there {
+			back <- v
+		}
+	})
+	const n = 500
+	measure.Time("apart/pingpong", n, func() {
+		for i := range n {
+			there <- i
+			<-back
+		}
+	})
+	close(there)
+}
+
+// stream measures messages of 64 bytes through a buffered channel.
+func stream() {
+	type message [8]uint64
+	const n = 100_000
+	c, taken := make(chan message, 1024), make(chan uint64)
+	elsewhere(func() {
+		var sum uint64
+		for i := 1; ; i++ {
+			m, ok := <-c
+			if !ok {
+				return
+			}
+			if sum += m[0]; i%n == 0 {
+				taken <- sum
+			}
+		}
+	})
+	measure.Time("apart/stream", n, func() {
+		for i := range uint64(n) {
+			c <- message{i}
+		}
+		measure.Sink = <-taken
+	})
+	close(c)
+}
+
+var started sync.WaitGroup
+
+// start measures go statements whose goroutines run in the other process, and how
+// long one takes from there to its first statement and back.
+func start() {
+	const n = 1000
+	measure.Time("apart/go", n, func() {
+		started.Add(n)
+		for range n {
+			elsewhere(started.Done)
+		}
+		started.Wait()
+	})
+	done := make(chan bool)
+	f := func() { done <- true }
+	measure.Time("apart/gowait", 100, func() {
+		for range 100 {
+			elsewhere(f)
+			<-done
+		}
+	})
+}
+
+const page = 4096
+
+// faults measures the first read of a page that the other process has written, in
+// no order that could be foreseen.
+func faults() {
+	const pages = 1000
+	memory := make([]byte, (pages+1)*page)
+	at := -int(uintptr(unsafe.Pointer(&memory[0]))) & (page - 1)
+	memory = memory[at : at+pages*page]
+	order := rand.New(rand.NewSource(1)).Perm(pages)
+	result := make(chan time.Duration)
+	var all []time.Duration
+	for round := range 5 {
+		for i := range pages {
+			memory[i*page] = byte(round)
+		}
+		elsewhere(func() {
+			var took [pages]time.Duration
+			var sum byte
+			for i, p := range order {
+				start := time.Now()
+				sum += memory[p*page]
+				took[i] = time.Since(start)
+			}
+			slices.Sort(took[:])
+			result <- took[pages/2]
+			measure.Sink = sum
+		})
+		all = append(all, <-result)
+	}
+	slices.Sort(all)
+	measure.Report("apart/fault", float64(all[len(all)/2]), "ns")
+}
+
+// transfer measures reading once what the other process has written.
+func transfer() {
+	const size = 64 << 20
+	memory := make([]byte, size)
+	result := make(chan time.Duration)
+	var all []float64
+	for round := range 3 {
+		for i := 0; i < size; i += 64 {
+			memory[i] = byte(round)
+		}
+		elsewhere(func() {
+			start := time.Now()
+			var sum uint64
+			words := unsafe.Slice((*uint64)(unsafe.Pointer(&memory[0])), size/8)
+			for _, w := range words {
+				sum += w
+			}
+			result <- time.Since(start)
+			measure.Sink = sum
+		})
+		all = append(all, size/(<-result).Seconds()/1e6)
+	}
+	slices.Sort(all)
+	measure.Report("apart/transfer", all[len(all)/2], "MB/s")
+}

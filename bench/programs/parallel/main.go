@@ -1,0 +1,78 @@
+// Parallel measures computations that two goroutines share, in as many processes as
+// there are.
+package main
+
+import (
+	"sync"
+
+	"remotec.dev/bench/programs/measure"
+)
+
+func main() {
+	measure.Time("parallel/mandelbrot", 1, func() { measure.Sink = mandelbrot(512) })
+	a, b := matrix(512), matrix(512)
+	measure.Time("parallel/matmul", 1, func() { measure.Sink = multiply(a, b) })
+}
+
+const workers = 2
+
+// share calls f for parts of 0..n-1 of about the same work.
+func share(n int, f func(part, first, step int)) {
+	var all sync.WaitGroup
+	for i := range workers {
+		all.Go(func() { f(i, i, workers) })
+	}
+	all.Wait()
+}
+
+func mandelbrot(n int) int {
+	var inside [workers]int
+	share(n, func(part, first, step int) {
+		count := 0
+		for y := first; y < n; y += step {
+			for x := range n {
+				c := complex(2*float64(x)/float64(n)-1.5, 2*float64(y)/float64(n)-1)
+				z, i := c, 0
+				for ; i < 500 && real(z)*real(z)+imag(z)*imag(z) < 4; i++ {
+					z = z*z + c
+				}
+				if i == 500 {
+					count++
+				}
+			}
+		}
+		inside[part] = count
+	})
+	return inside[0] + inside[1]
+}
+
+func matrix(n int) [][]float64 {
+	m := make([][]float64, n)
+	for i := range m {
+		m[i] = make([]float64, n)
+		for j := range m[i] {
+			m[i][j] = float64(i ^ j)
+		}
+	}
+	return m
+}
+
+// multiply returns the product of a and the transposed b.
+func multiply(a, b [][]float64) [][]float64 {
+	n := len(a)
+	c := make([][]float64, n)
+	share(n, func(_, first, step int) {
+		for i := first; i < n; i += step {
+			row := make([]float64, n)
+			for j := range row {
+				sum := 0.0
+				for k, v := range a[i] {
+					sum += v * b[j][k]
+				}
+				row[j] = sum
+			}
+			c[i] = row
+		}
+	})
+	return c
+}

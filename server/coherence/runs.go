@@ -1,0 +1,159 @@
+package coherence
+
+import "sync"
+
+// Going ahead. A process that reads or writes pages of one owner one after the other,
+// by faults, is given further ones at once: twice as many each time, up to
+// maxRun.
+//
+// Invariants: a run is a sequence of pages of one granule, all exclusive at the same
+// owner, which has them (no holes), locked in ascending order. What is done with one
+// page is done with all, in the order of the package comment.
+
+// Runs is a Memory that carries out operations on several neighbouring pages at once.
+type Runs interface {
+	Near
+	// Extent returns how many pages from page on, at most n, are no holes.
+	Extent(page uintptr, n int) (int, error)
+	// ProtectRun is Protect of the pages that data, in which it is Read to, has room for.
+	ProtectRun(page uintptr, data [][PageSize]byte) error
+	// DropRun is Drop of n pages.
+	DropRun(page uintptr, n int) error
+	// InstallRun is Install of data.
+	InstallRun(page uintptr, data [][PageSize]byte, writable bool) error
+}
+
+// maxRun is the largest number of pages that a fault is answered with.
+const maxRun = 64
+
+// readers are the places where a process goes on.
+type readers struct {
+	mu   sync.Mutex
+	runs [4]run // most recent first
+}
+
+type run struct {
+	next uintptr // page that continues it
+	size int     // pages that the last fault was answered with
+}
+
+// ahead returns how many pages a fault at page is to be answered with.
+func (r *readers) ahead(page uintptr) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, known := range r.runs {
+		if known.next == page {
+			return min(2*known.size, maxRun)
+		}
+	}
+	return 1
+}
+
+// answered notes that a fault at page was answered with n pages.
+func (r *readers) answered(page uintptr, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := len(r.runs) - 1
+	for i, known := range r.runs {
+		if known.next == page {
+			at = i
+			break
+		}
+	}
+	copy(r.runs[1:at+1], r.runs[:at])
+	r.runs[0] = run{page + uintptr(n)*PageSize, n}
+}
+
+// handleAhead answers a fault on p, at addr, which is exclusive elsewhere, together with
+// those that are to be expected on the next pages if process goes on: it gets read-only
+// copies, or takes the pages. It reports false, and has done nothing, where only p is
+// to be dealt with.
+func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, take bool) (done bool, err error) {
+	reader := &d.readers[process]
+	n := reader.ahead(addr)
+	target, ok := to.(Runs)
+	if n < 2 || !ok || d.options.NoAhead {
+		reader.answered(addr, 1)
+		return false, nil
+	}
+	owner := int(p.owner)
+	m, err := d.memory(owner)
+	if err != nil {
+		return false, err
+	}
+	source, ok := m.(Runs)
+	if !ok {
+		return false, nil
+	}
+	if n, err = source.Extent(addr, min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))); err != nil {
+		return false, err
+	}
+	pages, err := d.lockAhead(p, addr, n)
+	defer func() {
+		for _, q := range pages[1:] {
+			q.mu.Unlock()
+		}
+	}()
+	if err != nil {
+		return false, err
+	}
+	if n = len(pages); n < 2 {
+		reader.answered(addr, 1)
+		return false, nil
+	}
+	buf := d.runs.Get().(*[maxRun][PageSize]byte)
+	defer d.runs.Put(buf)
+	data := buf[:n]
+	if err := source.ProtectRun(addr, data); err != nil {
+		return false, err
+	}
+	if take {
+		if err := source.DropRun(addr, n); err != nil {
+			return false, err
+		}
+	}
+	affected := SetOf(process, int(p.home), owner)
+	for i, q := range pages {
+		at := addr + uintptr(i)*PageSize
+		if take && process != int(q.home) {
+			d.hold(process, at)
+		}
+		d.pins.PinPage(&data[i], affected)
+		if owner != int(q.home) {
+			d.release(owner, at)
+		}
+		if take {
+			q.holders = SetOf(process)
+			q.owner = int16(process)
+			d.granted(q)
+		} else {
+			q.migration.shared(q, process)
+			q.exclusive = false
+			q.holders.Add(process)
+		}
+	}
+	reader.answered(addr, n)
+	return true, target.InstallRun(addr, data, take)
+}
+
+// lockAhead locks pages that follow p, at addr: those that are p's owner's as well,
+// and not since just now. It returns at most n, of which p is the first.
+func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err error) {
+	pages = []*page{p}
+	for len(pages) < n {
+		q, err := d.page(addr + uintptr(len(pages))*PageSize)
+		if err != nil {
+			return pages, err
+		}
+		// No waiting: who has it may wait for a page before it.
+		if !q.mu.TryLock() {
+			break
+		}
+		if !q.exclusive || q.owner != p.owner || q.home != p.home || d.justGranted(q) {
+			q.mu.Unlock()
+			break
+		}
+		pages = append(pages, q)
+	}
+	return pages, nil
+}

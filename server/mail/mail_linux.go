@@ -1,0 +1,75 @@
+// Package mail makes what the processes of a session that are on one host send each
+// other messages by: memory that they share, and an eventfd for each to be woken by.
+// The processes do the rest among themselves; the patched runtime's remotec_mail.go has
+// the protocol.
+package mail
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"remotec.dev/server/fds"
+)
+
+// Mail belongs to the processes of consecutive numbers that are on one host.
+type Mail struct {
+	first, count int
+	files        []int // the memory, and the processes' eventfds
+	space        *fds.Space
+}
+
+// New makes the mail of count processes, with descriptors that space owns.
+func New(first, count int, space *fds.Space) (*Mail, error) {
+	m := &Mail{first: first, count: count, space: space}
+	add := func(what string, fd int, err error) error {
+		if err == nil {
+			fd, err = space.Adopt(fd)
+		}
+		if err != nil {
+			m.Close()
+			return fmt.Errorf("messages between processes: %s: %w", what, err)
+		}
+		m.files = append(m.files, fd)
+		return nil
+	}
+	// The processes know how long it has to be.
+	fd, err := unix.MemfdCreate("remotec-mail", unix.MFD_CLOEXEC)
+	if err := add("memfd_create", fd, err); err != nil {
+		return nil, err
+	}
+	for range count {
+		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err := add("eventfd", fd, err); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Files returns what each of the processes inherits, as consecutive descriptors.
+func (m *Mail) Files() []int {
+	if m == nil {
+		return nil
+	}
+	return m.files
+}
+
+// Value returns what a process is told, whose first inherited descriptor of Files
+// is fd: the last fields of REMOTEC_PROCESS, which docs/api.md describes.
+func (m *Mail) Value(fd int) string {
+	if m == nil {
+		return ""
+	}
+	return fmt.Sprintf("/%x/%x/%x", m.first, m.count, fd)
+}
+
+// Close closes the descriptors. Processes that were started have theirs.
+func (m *Mail) Close() {
+	for _, fd := range m.Files() {
+		m.space.Close(fd)
+	}
+	if m != nil {
+		m.files = nil
+	}
+}
