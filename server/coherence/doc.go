@@ -55,6 +55,8 @@
 //	    sender has it among its roots until then, as if it was on a stack of its own, no
 //	    pin is needed; such roots are marked at the start of a mark, and before the
 //	    last Since, when what was sent meanwhile may be on no stack any more.
+//	    Where it is pinned some time after it left the sender's hands, a mark of the
+//	    sender begins after that, and what is sent during it is shaded.
 //
 // Why that is enough. Say process j can come to an object o of slot k, j ≠ k. It got
 // the address in one of these ways:
@@ -94,14 +96,75 @@
 // held set or the pin, whatever the moment at which its mark begins. Reading such a page
 // where it has left meanwhile makes k wait for the transition and so for its pins.
 //
-// The argument is checked, and each rule shown to be needed, by explorer_test.go in
-// small models; collect_test.go runs programs with collectors on the real code.
+// # Whole marks
 //
-// Cycles across slots stay: reference listing does not find them.
+// Reference listing does not find garbage cycles across slots, and what was pinned
+// for a word that only looks like an address stays as long as the word. So now and then
+// all processes mark together ([Whole]), without the pins among the roots. The rules:
+//
+//	W1  All processes have stopped their worlds and turned on write barriers (R5) before
+//	    any of them marks, or lets its program go on.
+//	W2  Roots of a process are its own, among them what it has received; and what
+//	    messages under way refer to, by R7. Neither what was pinned before, nor pages held
+//	    exclusively, nor what a transition pins (R1) are.
+//	W3  What a process meets, by scanning or by a barrier, is pinned anew at its owner
+//	    while the marks go on, and the owner marks it.
+//	W4  The marks end when the worlds of all are stopped, no process has anything left
+//	    to mark, none has met what it has not told, and no owner has been told of
+//	    anything that it did not mark. Then the pins of all that are older than
+//	    their marks' beginnings cease to count, at once, before any world goes on.
+//	W5  Until then the whole mark may fail, for all processes at once. They go on
+//	    as if their marks had been ordinary ones from the beginning: what is
+//	    pinned becomes a root, and the pages that were held exclusively.
+//
+// Why that is enough. Let T be the moment of W1, at which all worlds are stopped. The
+// memory is coherent (R4), and from T on every process has barriers on, so that all marks
+// together are one, of one heap, with a barrier of the kind that Go's collector has in
+// one process (deletion and insertion): what is reachable at T is reached by W3 or
+// shaded, and what is allocated since is marked. What refers to an object at T is one of
+// these:
+//
+//   - A stack, a global, or an object on whatever page: a stack and a global are scanned
+//     by their process, and an object, if it is reachable itself, by its owner, where
+//     it is now. It does not matter who holds the page and who wrote there: so pages
+//     held exclusively need not be roots, and R1 has nothing to add.
+//   - A message. One that was in its place at its receiver at T is found there.
+//     Another is pinned as one under way then or soon (W2: Hold reports it), or
+//     among the roots of its sender, which marks them, or finds that the receiver has
+//     taken over: that pin is reported, as the receiver has begun its mark already.
+//     (What a receiver pins before it begins is in its place at T.)
+//
+// At W4 there is no grey object anywhere, and nothing under way between the marks. So what
+// is not marked was not reachable at T, nor has become so.
+//
+// Afterwards the argument for ordinary marks holds as it did before. All that a process
+// met is pinned for it, before anything ceased to count. What is different is that pages
+// which j held exclusively were not among its roots, so that there may be words on them
+// which are not pinned for j. If such a word belongs to an object in use, the owner of
+// the page has scanned that, by a fault, since T: R1 pinned all words of the page for j
+// then, and j met what it wrote there later. If not, the word is dead: it may come to
+// be met by a later mark of j, which has it scan the page, when its address is free or
+// another object's. That keeps the other object for a while, as any word does that
+// looks like an address.
+//
+// If a whole mark fails (W5), no mark has ended, hence no pin has ceased to count since
+// the first of them began: what is pinned then includes what was pinned when each began.
+// To be roots late is what roots of a concurrent mark are anyway.
+//
+// Stopping the worlds at the end, too, would not be necessary: that nothing is grey is
+// stable, and counting twice would find it. But barriers are buffered by thread, and the
+// last look at the buffers is with the world stopped, so that the worlds stop
+// anyway; they do at about the same time, and wait for each other for some milliseconds
+// at most before one of them goes on and tries again later.
+//
+// # Tests
+//
+// The arguments are checked, and each rule shown to be needed, by explorer_test.go in
+// small models; collect_test.go runs programs with collectors on the real code.
 //
 // # Locks
 //
-// In this order: a page's; that of messages under way in Pins; that of one owner's pins, or
+// In this order: a page's; that of Whole; that of messages under way in Pins; that of one owner's pins, or
 // of one process's held set, or of one shard of the directory. Of the last three only one
 // is held at a time.
 package coherence

@@ -33,7 +33,8 @@ type model struct {
 	whole       bool   // there are whole marks, too
 	fails       bool   // which may fail
 	cycle       bool   // at first, two objects refer to each other, which nobody knows
-	queues      bool   // the sender of a message keeps what it refers to, rather than pins
+	queues      bool   // the sender of a message keeps what it refers to, until the receiver pinned it
+	delays      bool   // messages are pinned some time after they were sent
 
 	// A state in which complain returns something is as bad as a lost object.
 	complain func(*exState) string
@@ -56,7 +57,9 @@ type model struct {
 	noFallPins  bool // when a whole mark fails, the pins do not become roots
 	noFallHeld  bool // nor do the pages held exclusively
 	noSendShade bool // what is sent during a mark is not shaded
-	freeAtBegin bool // a queue forgets what a mark of the receiver counted at once
+	noAwait     bool // a mark begins when what was sent before is not yet pinned
+	noGot       bool // the receiver does not pin what the sender ceases to keep
+	queueOnce   bool // what the sender keeps is marked some time, not right before the end
 }
 
 type exState struct {
@@ -68,16 +71,16 @@ type exState struct {
 	old    [maxProcs]uint8 // by holder: objects pinned
 	new    [maxProcs]uint8 // by holder: since its mark began
 	flight int8            // object in a message
-	from   int8            // its sender, with queues
+	from   int8            // its sender, with queues or delays
+	unheld bool            // it is not yet pinned
 	queue  [maxProcs]exQueued
 	gc     [maxProcs]exMark
 }
 
 // exQueued is a message that its sender keeps.
 type exQueued struct {
-	object  int8
-	by      int8 // who received it, or none
-	counted bool // in the mark of that process that is under way
+	object int8
+	by     int8 // who received it, or none
 }
 
 type exMark struct {
@@ -234,8 +237,17 @@ func (m *model) reachable(s *exState) uint8 {
 
 // next calls yield with each successor. It returns a lost object's name.
 func (m *model) next(s *exState, yield func(string, exState)) (lost string) {
+	if s.unheld {
+		n := *s
+		n.unheld = false
+		m.log(&n, s.flight)
+		yield(fmt.Sprintf("the message with %d is pinned", s.flight), n)
+	}
 	for p := range m.procs {
 		m.moves(s, p, yield)
+		if n := *s; m.queues && m.count(&n, p) {
+			yield(fmt.Sprintf("%d counts", p), n)
+		}
 		if phase := s.gc[p].phase; phase == idle || phase == marking {
 			m.mutate(s, p, yield)
 		}
@@ -336,23 +348,25 @@ func (m *model) mutate(s *exState, p int, yield func(string, exState)) {
 				case m.queues:
 					n.from = int8(p)
 					n.queue[p] = exQueued{object: v, by: none}
+				case m.delays:
+					n.from, n.unheld = int8(p), true
 				case !m.noHold:
 					m.log(&n, v) // Hold is an ordinary root
 				}
-				if n.gc[p].phase == marking && !m.noSendShade {
+				if n.gc[p].phase == marking && m.delays && !m.noSendShade {
 					m.shade(&n, p, v)
 				}
 				yield(fmt.Sprintf("%d sends %d", p, v), n)
 			}
 			continue
 		}
-		if m.flights && s.flight != none {
+		if m.flights && s.flight != none && !s.unheld {
 			n := *s
-			n.flight = none
+			n.flight, n.from = none, 0
 			n.reg[p][r] = s.flight
 			switch {
 			case m.queues:
-				n.queue[s.from].by, n.from = int8(p), 0
+				n.queue[s.from].by = int8(p)
 			case !m.noHold:
 				m.pinReached(&n, s.flight, p, false)
 			}
@@ -419,7 +433,7 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 			n.gc[p].stack = true
 			yield(fmt.Sprintf("%d scans its stack", p), n)
 		}
-		if m.queues && !g.queue {
+		if o := s.queue[p].object; m.queues && (!g.queue || !m.queueOnce && o != none && (g.marked|g.met)&(1<<o) == 0) {
 			work = true
 			n := *s
 			m.shade(&n, p, n.queue[p].object)
@@ -503,11 +517,6 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 		n.old[p] |= n.new[p]
 		n.new[p] = 0
 		n.gc[p] = exMark{}
-		for q := range n.queue {
-			if n.queue[q].counted && int(n.queue[q].by) == p {
-				n.queue[q] = exQueued{object: none, by: none}
-			}
-		}
 		yield(fmt.Sprintf("%d ends", p), n)
 	}
 	return ""
@@ -516,6 +525,11 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 // begin begins p's mark.
 func (m *model) begin(s *exState, p int, whole bool) {
 	own := m.own(p)
+	m.count(s, p)
+	if s.unheld && int(s.from) == p && !m.noAwait {
+		s.unheld = false
+		m.log(s, s.flight)
+	}
 	s.old[p] |= s.new[p]
 	s.new[p] = 0
 	mark := exMark{phase: marking, whole: whole}
@@ -525,7 +539,7 @@ func (m *model) begin(s *exState, p int, whole bool) {
 	if !whole {
 		mark.marked = m.pinned(s) & own
 	}
-	if s.flight != none && !m.noHold && !m.queues {
+	if s.flight != none && !s.unheld && !m.noHold && !m.queues {
 		mark.marked |= 1 << s.flight & own
 	}
 	mark.seen = mark.marked
@@ -537,13 +551,20 @@ func (m *model) begin(s *exState, p int, whole bool) {
 		}
 	}
 	s.gc[p] = mark
+}
+
+// count has p pin what it received, which the senders keep no longer.
+func (m *model) count(s *exState, p int) (any bool) {
 	for q := range s.queue {
 		if e := &s.queue[q]; e.object != none && int(e.by) == p {
-			if e.counted = true; m.freeAtBegin {
-				*e = exQueued{object: none, by: none}
+			if !m.noGot {
+				m.pinReached(s, e.object, p, s.gc[p].phase != idle)
 			}
+			*e = exQueued{object: none, by: none}
+			any = true
 		}
 	}
+	return any
 }
 
 func (m *model) pinned(s *exState) (set uint8) {

@@ -52,6 +52,7 @@ type pinOwner struct {
 type unsoundness struct {
 	noLog  bool // Since returns nothing
 	noPage bool // PinPage does nothing
+	noFall bool // a whole mark that fails has no more roots for it
 }
 
 // NewPins returns the pins of a session with the given layout.
@@ -237,7 +238,7 @@ func (p *Pins) fall(process int) {
 	o := &p.owners[process]
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.whole {
+	if !o.whole || p.unsound.noFall {
 		return
 	}
 	o.whole = false
