@@ -281,26 +281,25 @@ func (c *collector) vote() {
 	case Wait:
 		return
 	}
-	for round := range 4 { // until nobody is told anything new
-		won := 0
+	won := false
+	for round := 0; !won; round++ { // until nobody is told anything new
 		for _, p := range c.procs {
 			p.tell()
-			answer := c.whole.Vote(p.id)
-			if answer == Again {
+			answer := No
+			if len(p.grey) == 0 && round < 4 {
+				answer = c.whole.Vote(p.id)
+			}
+			switch answer {
+			case Again:
 				p.since()
-			}
-			if answer == Go {
-				won++
-			}
-			if answer == No || len(p.grey) > 0 || round == 3 && won == 0 {
+			case Go:
+				won = true
+			case No:
 				for _, p := range c.procs {
 					c.whole.Withdraw(p.id, len(p.grey) > 0)
 				}
 				return
 			}
-		}
-		if won > 0 {
-			break
 		}
 	}
 	for _, p := range c.procs {
