@@ -15,9 +15,9 @@ import (
 const (
 	wholeLeast   = 8 << 20 // bytes of a heap that are no reason
 	wholePinned  = 16      // roots of a process that are pins, and fewer are no reason
-	wholePause   = time.Second
+	wholePause   = 100 * time.Millisecond
 	wholeLongest = 2 * time.Minute // the longest pause after failures
-	wholeShare   = 20              // a pause is at least as many times as long as the mark
+	wholeShare   = 10              // a pause is at least as many times as long as the mark
 )
 
 var wholeLimits = coherence.WholeLimits{Gather: time.Second, Begin: 250 * time.Millisecond, Mark: 5 * time.Second}

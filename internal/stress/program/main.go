@@ -30,6 +30,7 @@ var (
 	only     = flag.String("only", "", "comma-separated loads; default all")
 	stuck    = flag.Duration("stuck", 30*time.Second, "a round that takes longer is an error")
 	list     = flag.Bool("list", false, "print the names of the loads")
+	rings    = flag.Bool("rings", false, "instead: make garbage cycles across processes, and print how large the heaps get")
 	recorded = flag.String("history", "", "instead: record a history of operations on `chan`nels, a mutex or a register")
 )
 
@@ -79,6 +80,10 @@ func main() {
 		for _, l := range loads {
 			fmt.Println(l.name)
 		}
+		return
+	}
+	if *rings {
+		makeRings(*length)
 		return
 	}
 	if *recorded != "" {
