@@ -221,7 +221,7 @@ var spreadPatches = []Patch{
 		Name:    "chan-select",
 		Reason:  "as chan-send",
 		Package: "runtime", File: "select.go", Func: "selectgo",
-		Edit: InsertAtEntry{Code: "if remoteMany && block { if chosen, ok, sent := remoteSelect(cas0, nsends, nrecvs); sent { return chosen, ok } }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && block { if chosen, ok, sent := remoteSelect(cas0, order0, nsends, nrecvs); sent { return chosen, ok } }"},
 	},
 	{
 		Name:    "timer-wake",
