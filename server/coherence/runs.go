@@ -17,6 +17,8 @@ type Runs interface {
 	Extent(page uintptr, n int) (int, error)
 	// ProtectRun is Protect of the pages that data, in which it is Read to, has room for.
 	ProtectRun(page uintptr, data [][PageSize]byte) error
+	// ZeroRun is InstallZero of n pages, up to the first that is no hole.
+	ZeroRun(page uintptr, n int) error
 	// DropRun is Drop of n pages.
 	DropRun(page uintptr, n int) error
 	// InstallRun is Install of data.
@@ -134,6 +136,33 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	}
 	reader.answered(addr, n)
 	return true, target.InstallRun(addr, data, take)
+}
+
+// zeroAhead answers a fault on p, at addr, a hole that process has to itself, together
+// with those on the next pages. It reports false as handleAhead does.
+func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (done bool, err error) {
+	reader := &d.readers[process]
+	n := reader.ahead(addr)
+	target, ok := to.(Runs)
+	if n < 2 || !ok || d.options.NoAhead {
+		reader.answered(addr, 1)
+		return false, nil
+	}
+	present, err := target.Present(addr)
+	if err != nil || present {
+		return false, err // the fault was answered already
+	}
+	pages, err := d.lockAhead(p, addr, min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize)))
+	defer func() {
+		for _, q := range pages[1:] {
+			q.mu.Unlock()
+		}
+	}()
+	if err != nil {
+		return false, err
+	}
+	reader.answered(addr, len(pages))
+	return true, target.ZeroRun(addr, len(pages))
 }
 
 // lockAhead locks pages that follow p, at addr: those that are p's owner's as well,

@@ -220,6 +220,20 @@ func (p *process) Install(addr uintptr, data *[coherence.PageSize]byte, writable
 	})
 }
 
+// ZeroRun implements [coherence.Runs].
+func (p *process) ZeroRun(addr uintptr, n int) error {
+	return p.check("zeroing", addr, func() error {
+		done, err := zeroPages(p.uffd, addr, n)
+		switch {
+		case err != unix.EEXIST:
+			return err
+		case done == 0:
+			return p.InstallZero(addr)
+		}
+		return nil // who waits for the pages before it is awake
+	})
+}
+
 // InstallZero implements [coherence.Memory].
 func (p *process) InstallZero(addr uintptr) error {
 	return p.check("zeroing", addr, func() error {
