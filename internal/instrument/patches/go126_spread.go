@@ -206,6 +206,12 @@ var spreadPatches = []Patch{
 		Edit: RenameFunc{To: "remoteNetpoll"},
 	},
 	{
+		Name:    "schedule-mail",
+		Reason:  "what a message makes ready does not wait behind goroutines that compute",
+		Package: "runtime", File: "proc.go", Func: "findRunnable",
+		Edit: InsertBefore{Anchor: "if pp.schedtick%61 == 0 && !sched.runq.empty() {", Code: "if remoteMany && pp.schedtick%4 != 0 { if gp := remoteMailNext(); gp != nil { return gp, false, false } }"},
+	},
+	{
 		Name:    "chan-send",
 		Reason:  "a channel of another process is operated on there, rather than by moving its memory to and fro",
 		Package: "runtime", File: "chan.go", Func: "chansend",
