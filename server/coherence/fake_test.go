@@ -135,23 +135,15 @@ func (m *fake) Wake(uintptr) error {
 	return nil
 }
 
-func (m *fake) Extent(addr uintptr, n int) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range n {
-		if m.pages[addr+uintptr(i)*PageSize] == nil {
-			return i, nil
-		}
-	}
-	return n, nil
-}
-
-func (m *fake) ProtectRun(addr uintptr, data [][PageSize]byte) (err error) {
+func (m *fake) ProtectRun(addr uintptr, data [][PageSize]byte) (n int, err error) {
 	for i := range data {
 		at := addr + uintptr(i)*PageSize
+		if present, _ := m.Present(at); !present {
+			return i, err
+		}
 		err = errors.Join(err, m.Protect(at), m.Read(at, &data[i]))
 	}
-	return err
+	return len(data), err
 }
 
 func (m *fake) DropRun(addr uintptr, n int) (err error) {
@@ -176,9 +168,6 @@ func (m *fake) ZeroRun(addr uintptr, n int) error {
 	m.runs++
 	m.mu.Unlock()
 	for i := range n {
-		if present, _ := m.Present(addr + uintptr(i)*PageSize); present {
-			return nil
-		}
 		if err := m.InstallZero(addr + uintptr(i)*PageSize); err != nil {
 			return err
 		}
