@@ -309,7 +309,7 @@ var shipPatches = []Patch{
 		Name:    "cleanup",
 		Reason:  "a cleanup is in the span of its object",
 		Package: "runtime", File: "mcleanup.go", Func: "AddCleanup",
-		Edit: InsertBefore{Anchor: "if inUserArenaChunk(usptr) {", Code: "if remoteForeign(usptr) { var c Cleanup; remoteAt(remoteHome(usptr), func() { c = AddCleanup(ptr, cleanup, arg) }); return c }"},
+		Edit: InsertBefore{Anchor: "if inUserArenaChunk(usptr) {", Code: "if remoteForeign(usptr) { var c Cleanup; p := ptr; remoteAt(remoteHome(usptr), func() { c = AddCleanup(p, cleanup, arg); p = nil }); return c }"},
 	},
 	{
 		Name:    "cleanup-stop",
@@ -319,15 +319,21 @@ var shipPatches = []Patch{
 	},
 	{
 		Name:    "weak",
-		Reason:  "a weak handle is in the span of its object",
+		Reason:  "a weak handle is in the span of its object; what is in no span has one handle, too",
 		Package: "runtime", File: "mheap.go", Func: "getOrAddWeakHandle",
-		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(p)) { return remoteWeakHandle(p) }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteOn { if home := remoteWeakAt(p); home != remoteSelf { return remoteWeakHandle(p, home) } }"},
+	},
+	{
+		Name:    "weak-immortal",
+		Reason:  "all processes follow the weak handles of globals",
+		Package: "runtime", File: "mheap.go", Func: "(*immortalWeakHandleMap).getOrAdd",
+		Edit: ReplaceCall{From: "persistentalloc", To: "remotePermanentAlloc"},
 	},
 	{
 		Name:    "weak-strong",
 		Reason:  "only the process that sweeps an object knows whether it is alive",
 		Package: "runtime", File: "mheap.go", Func: "internal_weak_runtime_makeStrongFromWeak",
-		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if p := handle.Load(); remoteForeign(p) { return remoteStrong(remoteHome(p), u) }"},
+		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if remoteForeign(uintptr(u)) { if p, ok := remoteStrong(u); ok { return p } }"},
 	},
 	{
 		Name:    "coroutine",
