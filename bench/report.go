@@ -81,7 +81,7 @@ func (r *result) verdict() string {
 	switch {
 	case r.target.limit == none:
 		return ""
-	case r.target.met(r.ratio, r.extra):
+	case r.target.met(r.ratio, r.extra, r.what):
 		return "met"
 	}
 	return "missed"
@@ -105,7 +105,8 @@ func value(v float64, unit string) string {
 // legend explains the rows whose sides are not the two binaries of a program.
 const legend = `A ratio is remote/plain, the median over rounds. "Forwarded": no descriptor is handed over (remotec run
 -hand=false). "Round trip": 64 bytes to another plain process and back over a Unix socket pair, by net.UnixConn; "blocking":
-by system calls that block their threads.`
+by system calls that block their threads. "Two processes": the other half of the measure is in another process of the program
+(remotec run -n 2). "The kernel's own": a fault that a thread of the same process answers through userfaultfd.`
 
 var heads = []string{"", "plain", "remote", "ratio", "quartiles", "target", ""}
 

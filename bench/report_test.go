@@ -30,16 +30,21 @@ func TestVerdicts(t *testing.T) {
 		target       target
 		ratio, extra float64
 		met          bool
+		value        float64
 	}{
-		{target{atMost, 1.1}, 1.1, 0, true},
-		{target{atMost, 1.1}, 1.11, 0, false},
-		{target{atLeast, 0.7}, 0.69, 0, false},
-		{target{atLeast, 0.7}, 0.7, 0, true},
-		{target{atMostExtra, 50}, 100, 49, true},
-		{target{atMostExtra, 50}, 1, 51, false},
-		{target{}, 100, 100, true},
+		{target{atMost, 1.1}, 1.1, 0, true, 0},
+		{target{atMost, 1.1}, 1.11, 0, false, 0},
+		{target{atLeast, 0.7}, 0.69, 0, false, 0},
+		{target{atLeast, 0.7}, 0.7, 0, true, 0},
+		{target{atMostExtra, 50}, 100, 49, true, 0},
+		{target{atMostExtra, 50}, 1, 51, false, 0},
+		{target{atMostNs, 25_000}, 1, 0, false, 25_001},
+		{target{atMostNs, 25_000}, 9, 0, true, 25_000},
+		{target{atLeastMB, 1000}, 1, 0, false, 999},
+		{target{atLeastMB, 1000}, 0, 0, true, 1000},
+		{target{}, 100, 100, true, 0},
 	} {
-		if got := c.target.met(c.ratio, c.extra); got != c.met {
+		if got := c.target.met(c.ratio, c.extra, c.value); got != c.met {
 			t.Errorf("%v: ratio %v, extra %v ms: met is %v", c.target, c.ratio, c.extra, got)
 		}
 	}

@@ -14,6 +14,9 @@ const (
 	plain     variant = "plain"
 	remote    variant = "remote"    // remotec run
 	forwarded variant = "forwarded" // remotec run -hand=false
+	two       variant = "two"       // remotec run -n 2
+	oneP      variant = "oneP"      // remotec run, GOMAXPROCS=1
+	twoP      variant = "twoP"      // remotec run -n 2, GOMAXPROCS=1 in each
 )
 
 // series names the samples of one measure of one variant.
@@ -37,6 +40,8 @@ const (
 	atMost                   // of the ratio
 	atLeast                  // of the ratio
 	atMostExtra              // of the difference, in milliseconds
+	atMostNs                 // of the value, in nanoseconds
+	atLeastMB                // of the value, in MB/s
 )
 
 type target struct {
@@ -52,11 +57,15 @@ func (t target) String() string {
 		return fmt.Sprintf("at least %.2f", t.value)
 	case atMostExtra:
 		return fmt.Sprintf("at most +%.0f ms", t.value)
+	case atMostNs:
+		return "at most " + value(t.value, "ns")
+	case atLeastMB:
+		return fmt.Sprintf("at least %.0f MB/s", t.value)
 	}
 	return ""
 }
 
-func (t target) met(ratio, extra float64) bool {
+func (t target) met(ratio, extra, value float64) bool {
 	switch t.limit {
 	case atMost:
 		return ratio <= t.value
@@ -64,6 +73,10 @@ func (t target) met(ratio, extra float64) bool {
 		return ratio >= t.value
 	case atMostExtra:
 		return extra <= t.value
+	case atMostNs:
+		return value <= t.value
+	case atLeastMB:
+		return value >= t.value
 	}
 	return true
 }
@@ -125,6 +138,26 @@ var allRows = []row{
 	{"HTTP hello forwarded, 8 connections", series{forwarded, "http"}, series{plain, "http"}, target{}},
 	against("TCP echo 64 B, 1 connection", "echo", target{}),
 	{"TCP echo 64 B forwarded, 1 connection", series{forwarded, "echo"}, series{plain, "echo"}, target{}},
+
+	apart("two processes: page fault / the kernel's own", "fault", "userfault", call),
+	apart("two processes: unbuffered channel, there and back / blocking round trip", "pingpong", "roundtrip/blocking", call),
+	apart("the same / net/rpc call", "pingpong", "peers/netrpc", target{}),
+	apart("two processes: 64 B messages, capacity 1024 / NATS publish", "stream", "peers/nats", target{atMost, 1}),
+	apart("the same / gRPC stream", "stream", "peers/grpc", target{}),
+	apart("the same / one process", "stream", "apart/stream", target{}),
+	apart("two processes: go statement / one process", "go", "apart/go", target{}),
+	apart("two processes: go statement, until the goroutine has answered / one process", "gowait", "apart/gowait", target{atMostNs, 25_000}),
+	apart("two processes: reading 64 MiB once / one process", "transfer", "apart/transfer", target{atLeastMB, 1000}),
+	{"mandelbrot, two processes of one P / one", series{twoP, "parallel/mandelbrot"}, series{oneP, "parallel/mandelbrot"}, half},
+	{"matrix product, two processes of one P / one", series{twoP, "parallel/matmul"}, series{oneP, "parallel/matmul"}, half},
+}
+
+// half is the time that 1.9 times the speed takes.
+var half = target{atMost, 1 / 1.9}
+
+// apart compares a measure of program apart in two processes with something else.
+func apart(name, measure, base string, t target) row {
+	return row{name, series{two, "apart/" + measure}, series{plain, base}, t}
 }
 
 func streamForwarded(name, measure string) row {
@@ -150,7 +183,7 @@ func selected(only *regexp.Regexp, build bool) []row {
 // needs reports the variants of program whose samples rows compare. A program
 // is the first part of the names of its measures.
 func needs(rows []row, programs ...string) (variants []variant) {
-	for _, v := range []variant{plain, remote, forwarded} {
+	for _, v := range []variant{plain, remote, forwarded, two, oneP, twoP} {
 		if slices.ContainsFunc(rows, func(r row) bool {
 			return r.what.of(v, programs) || r.base.of(v, programs)
 		}) {

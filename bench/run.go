@@ -50,6 +50,10 @@ func (b *bench) measure(rows []row, rounds int) error {
 		rounds = 0 // builds only
 	} else if err := b.buildPrograms(); err != nil {
 		return err
+	} else if len(needs(rows, "peers")) > 0 {
+		if _, err := goCommand(filepath.Join(b.root, "bench", "peers"), nil, "build", "-o", filepath.Join(b.dir, "plain")+"/", "."); err != nil {
+			return err
+		}
 	}
 	for round := range rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
@@ -86,12 +90,16 @@ func (b *bench) tasks(rows []row) (tasks []task) {
 	add(program("sched"), "chan", "select", "go", "mutex")
 	add(b.startUp, "startup")
 	// Neighbours, since rows compare one with the other.
-	add(program("roundtrip"), "roundtrip")
 	add(program("oscalls"), "os")
+	add(program("roundtrip"), "roundtrip")
+	add(program("apart"), "apart")
+	add(program("userfault"), "userfault")
 	add(program("stdout"), "stdout")
 	add(program("spawn"), "spawn")
 	add(b.stream, "stream")
 	add(b.network, "http", "echo")
+	add(program("peers"), "peers")
+	add(program("parallel"), "parallel")
 	return tasks
 }
 
@@ -117,9 +125,16 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 		args = append([]string{b.tool, "run", path}, args...)
 	case forwarded:
 		args = append([]string{b.tool, "run", "-hand=false", path}, args...)
+	case oneP:
+		args = append([]string{b.tool, "run", path}, args...)
+	case two, twoP:
+		args = append([]string{b.tool, "run", "-n", "2", "-placement", "spread", path}, args...)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
+	if v == oneP || v == twoP {
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	}
 	cmd.WaitDelay = time.Second
 	return cmd
 }

@@ -19,6 +19,7 @@ func smallLayout(processes int) Layout {
 
 // TestModel compares all that processes read with one plain memory.
 func TestModel(t *testing.T) {
+	runs := 0
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 4).Draw(t, "processes")
 		layout := smallLayout(n)
@@ -26,6 +27,10 @@ func TestModel(t *testing.T) {
 		words := []uintptr{layout.Globals[0].Start + 16, layout.Globals[0].End - 8}
 		for k := range n {
 			words = append(words, layout.Slot(k).Start, layout.Slot(k).Start+8, layout.Slot(k).End-8)
+		}
+		const walked = 12 // pages
+		for i := range uintptr(walked) {
+			words = append(words, layout.Slot(0).Start+(i+1)*PageSize, layout.Slot(n-1).Start+i*PageSize+32)
 		}
 		memory := make(map[uintptr]uintptr)
 		forget := func(page uintptr) {
@@ -56,6 +61,24 @@ func TestModel(t *testing.T) {
 				}
 				memory[addr] = value
 			},
+			"walk": func(t *rapid.T) {
+				m, write := fakes[process.Draw(t, "process")], rapid.Bool().Draw(t, "write")
+				first := layout.Slot(rapid.IntRange(0, n-1).Draw(t, "slot")).Start + uintptr(rapid.IntRange(0, 3).Draw(t, "first"))*PageSize
+				for i := range uintptr(rapid.IntRange(2, walked).Draw(t, "pages")) {
+					addr := first + i*PageSize
+					got, err := m.load(addr)
+					if write && err == nil {
+						memory[addr] = memory[addr] + i
+						err = m.store(addr, got+i)
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					if !write && got != memory[addr] {
+						t.Fatalf("process %d reads %d at %#x, want %d", m.id, got, addr, memory[addr])
+					}
+				}
+			},
 			"release": func(t *rapid.T) {
 				page := word.Draw(t, "addr") &^ (PageSize - 1)
 				home, _ := layout.Home(page)
@@ -84,7 +107,13 @@ func TestModel(t *testing.T) {
 			},
 			"": func(t *rapid.T) { checkStates(t, d, fakes, words) },
 		})
+		for _, m := range fakes {
+			runs += m.runs
+		}
 	})
+	if runs == 0 {
+		t.Error("no fault was answered with several pages")
+	}
 }
 
 // checkStates checks the memories against the directory.

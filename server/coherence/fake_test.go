@@ -14,6 +14,7 @@ type fake struct {
 	mu        sync.Mutex
 	pages     map[uintptr]*fakePage
 	woken     int
+	runs      int // operations on several pages
 }
 
 type fakePage struct {
@@ -131,6 +132,46 @@ func (m *fake) Wake(uintptr) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.woken++
+	return nil
+}
+
+func (m *fake) ProtectRun(addr uintptr, data [][PageSize]byte) (n int, err error) {
+	for i := range data {
+		at := addr + uintptr(i)*PageSize
+		if present, _ := m.Present(at); !present {
+			return i, err
+		}
+		err = errors.Join(err, m.Protect(at), m.Read(at, &data[i]))
+	}
+	return len(data), err
+}
+
+func (m *fake) DropRun(addr uintptr, n int) (err error) {
+	for i := range n {
+		err = errors.Join(err, m.Drop(addr+uintptr(i)*PageSize))
+	}
+	return err
+}
+
+func (m *fake) InstallRun(addr uintptr, data [][PageSize]byte, writable bool) (err error) {
+	m.mu.Lock()
+	m.runs++
+	m.mu.Unlock()
+	for i := range data {
+		err = errors.Join(err, m.Install(addr+uintptr(i)*PageSize, &data[i], writable))
+	}
+	return err
+}
+
+func (m *fake) ZeroRun(addr uintptr, n int) error {
+	m.mu.Lock()
+	m.runs++
+	m.mu.Unlock()
+	for i := range n {
+		if err := m.InstallZero(addr + uintptr(i)*PageSize); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -87,6 +87,9 @@ func (d *Directory) handle(p *page, addr uintptr, f Fault) (Outcome, error) {
 		// Never touched, or released by MADV_REMOVE; or there is a page, and
 		// the fault is one that was answered already.
 		p.exclusive, p.owner = true, int16(f.Process)
+		if done, err := d.zeroAhead(p, addr, f.Process, m); done || err != nil {
+			return Zeroed, err
+		}
 		return Zeroed, m.InstallZero(addr)
 	}
 	d.dwell(p)

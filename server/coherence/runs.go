@@ -7,16 +7,18 @@ import "sync"
 // maxRun.
 //
 // Invariants: a run is a sequence of pages of one granule, all exclusive at the same
-// owner, which has them (no holes), locked in ascending order. What is done with one
+// owner, which has them (no holes), locked in ascending order. Those that turn out to be
+// no part of it may be write-protected: their owner's next write unprotects them. What is done with one
 // page is done with all, in the order of the package comment.
 
 // Runs is a Memory that carries out operations on several neighbouring pages at once.
 type Runs interface {
-	Near
-	// Extent returns how many pages from page on, at most n, are no holes.
-	Extent(page uintptr, n int) (int, error)
-	// ProtectRun is Protect of the pages that data, in which it is Read to, has room for.
-	ProtectRun(page uintptr, data [][PageSize]byte) error
+	Memory
+	// ProtectRun is Protect of the pages that data, in which it is Read to, has room
+	// for, up to the first hole, or page of zeros. It returns how many these are.
+	ProtectRun(page uintptr, data [][PageSize]byte) (int, error)
+	// ZeroRun is InstallZero of n pages, perhaps only up to the first that is no hole.
+	ZeroRun(page uintptr, n int) error
 	// DropRun is Drop of n pages.
 	DropRun(page uintptr, n int) error
 	// InstallRun is Install of data.
@@ -85,10 +87,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	if !ok {
 		return false, nil
 	}
-	if n, err = source.Extent(addr, min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))); err != nil {
-		return false, err
-	}
-	pages, err := d.lockAhead(p, addr, n)
+	pages, err := d.lockAhead(p, addr, min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize)))
 	defer func() {
 		for _, q := range pages[1:] {
 			q.mu.Unlock()
@@ -97,23 +96,25 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	if err != nil {
 		return false, err
 	}
-	if n = len(pages); n < 2 {
+	buf := d.runs.Get().(*[maxRun][PageSize]byte)
+	defer d.runs.Put(buf)
+	if n = len(pages); n > 1 {
+		if n, err = source.ProtectRun(addr, buf[:n]); err != nil {
+			return false, err
+		}
+	}
+	if n < 2 {
 		reader.answered(addr, 1)
 		return false, nil
 	}
-	buf := d.runs.Get().(*[maxRun][PageSize]byte)
-	defer d.runs.Put(buf)
 	data := buf[:n]
-	if err := source.ProtectRun(addr, data); err != nil {
-		return false, err
-	}
 	if take {
 		if err := source.DropRun(addr, n); err != nil {
 			return false, err
 		}
 	}
 	affected := SetOf(process, int(p.home), owner)
-	for i, q := range pages {
+	for i, q := range pages[:n] {
 		at := addr + uintptr(i)*PageSize
 		if take && process != int(q.home) {
 			d.hold(process, at)
@@ -134,6 +135,29 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	}
 	reader.answered(addr, n)
 	return true, target.InstallRun(addr, data, take)
+}
+
+// zeroAhead answers a fault on p, at addr, a hole that process has to itself, together
+// with those on the next pages. It reports false as handleAhead does.
+func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (done bool, err error) {
+	reader := &d.readers[process]
+	n := reader.ahead(addr)
+	target, ok := to.(Runs)
+	if n < 2 || !ok || d.options.NoAhead {
+		reader.answered(addr, 1)
+		return false, nil
+	}
+	pages, err := d.lockAhead(p, addr, min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize)))
+	defer func() {
+		for _, q := range pages[1:] {
+			q.mu.Unlock()
+		}
+	}()
+	if err != nil {
+		return false, err
+	}
+	reader.answered(addr, len(pages))
+	return true, target.ZeroRun(addr, len(pages))
 }
 
 // lockAhead locks pages that follow p, at addr: those that are p's owner's as well,

@@ -147,8 +147,9 @@ type far struct {
 }
 
 var (
-	_ coherence.Far = far{}
-	_ pager.Memory  = far{}
+	_ coherence.Far  = far{}
+	_ coherence.Runs = far{}
+	_ pager.Memory   = far{}
 )
 
 // ask makes an operation that is answered.
@@ -188,6 +189,56 @@ func (m far) StartDrop(page uintptr) (done func() error) {
 	f := frame{kind: opDrop, process: m.process, addr: uint64(page)}
 	p := m.hub.start(&f, nil)
 	return func() error { return m.hub.wait(f.id, p) }
+}
+
+// ProtectRun implements [coherence.Runs]: the operations on all pages are under way at
+// the same time.
+func (m far) ProtectRun(page uintptr, data [][coherence.PageSize]byte) (n int, err error) {
+	n = len(data)
+	err = m.all(opProtectRead, page, n, func(i int) *[coherence.PageSize]byte { return &data[i] })
+	for i := range data {
+		if data[i] == zeroPage {
+			return i, err // perhaps a hole
+		}
+	}
+	return n, err
+}
+
+// DropRun implements [coherence.Runs].
+func (m far) DropRun(page uintptr, n int) error {
+	return m.all(opDrop, page, n, func(int) *[coherence.PageSize]byte { return nil })
+}
+
+// all makes an operation that is answered on n pages.
+func (m far) all(kind frameKind, page uintptr, n int, buf func(i int) *[coherence.PageSize]byte) (err error) {
+	ids, pending := make([]uint32, n), make([]*pending, n)
+	for i := range n {
+		f := frame{kind: kind, process: m.process, addr: uint64(page) + uint64(i)*coherence.PageSize}
+		pending[i] = m.hub.start(&f, buf(i))
+		ids[i] = f.id
+	}
+	for i, p := range pending {
+		if e := m.hub.wait(ids[i], p); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// InstallRun implements [coherence.Runs].
+func (m far) InstallRun(page uintptr, data [][coherence.PageSize]byte, writable bool) error {
+	for i := range data {
+		m.Install(page+uintptr(i)*coherence.PageSize, &data[i], writable)
+	}
+	return nil
+}
+
+// ZeroRun implements [coherence.Runs].
+func (m far) ZeroRun(page uintptr, n int) error {
+	for i := range n {
+		m.InstallZero(page + uintptr(i)*coherence.PageSize)
+	}
+	return nil
 }
 
 // Install implements [coherence.Memory].

@@ -165,6 +165,18 @@ func TestOperations(t *testing.T) {
 	check(f.Unprotect(0x1000), "unprotect 0x1000")
 	check(f.Wake(0x1000), "wake 0x1000")
 	check(f.Poison(0x1000), "poison 0x1000")
+
+	run := make([]page, 4)
+	run[0], run[1], run[3] = data, data, data // the third is zeros
+	check(f.InstallRun(0x1000, run, true), "install true 0x1000 install true 0x2000 install true 0x3000 install true 0x4000")
+	got := make([]page, 4)
+	n, err := f.ProtectRun(0x1000, got)
+	if n != 2 || got[0] != data || got[1] != data {
+		t.Errorf("a run of %d pages, want 2", n)
+	}
+	check(err, "protect 0x1000 read 0x1000 protect 0x2000 read 0x2000 protect 0x3000 read 0x3000 protect 0x4000 read 0x4000")
+	check(f.DropRun(0x1000, 2), "drop 0x1000 drop 0x2000")
+	check(f.ZeroRun(0x1000, 2), "zero 0x1000 zero 0x2000")
 }
 
 // TestOperationsFail: an error comes back with what it means, or is told where nobody waits.

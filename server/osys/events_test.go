@@ -126,6 +126,12 @@ func TestReadiness(t *testing.T) {
 	}
 	_, e = c.do(wire.Call{Nr: wire.NrPollOpen, Args: wire.Args{r, 1}})
 	wantErrno(t, "watching twice", e, syscall.EEXIST)
+	first, second := c.th, c.os.Thread(MakeThreadID(1, 0))
+	defer second.Close()
+	c.th = second
+	_, e = c.do(wire.Call{Nr: wire.NrPollOpen, Args: wire.Args{r, 1}})
+	wantErrno(t, "watching in another process", e, syscall.EEXIST)
+	c.th = first
 	c.must(wire.Call{Nr: wire.NrPollClose, Args: wire.Args{r}})
 	_, e = c.do(wire.Call{Nr: wire.NrPollClose, Args: wire.Args{r}})
 	wantErrno(t, "unwatching twice", e, syscall.ENOENT)

@@ -137,6 +137,17 @@ func (p *passthrough) poller(process int) *poller {
 	return v.(*poller)
 }
 
+// watch starts watching fd for a process. One process at a time does: for the
+// program, it is as if there were one epoll.
+func (p *passthrough) watch(process, fd int, cookie uint64) syscall.Errno {
+	for other, poll := range p.polls.Range {
+		if other.(int) != process && poll.(*poller).watches(fd) {
+			return syscall.EEXIST
+		}
+	}
+	return p.poller(process).open(p, fd, cookie)
+}
+
 // closing is told that fd is about to be closed.
 func (p *passthrough) closing(fd int) {
 	for _, poll := range p.polls.Range {

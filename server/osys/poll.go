@@ -32,6 +32,14 @@ func (p *poller) owns(fd int) bool {
 	return fd >= 0 && (int(p.epoll.Load()) == fd+1 || int(p.wake.Load()) == fd+1)
 }
 
+// watches reports whether fd is watched.
+func (p *poller) watches(fd int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.watched[fd]
+	return ok
+}
+
 // open starts watching fd. Descriptors that are always ready are refused with
 // EPERM, as epoll does.
 func (p *poller) open(os *passthrough, fd int, cookie uint64) syscall.Errno {

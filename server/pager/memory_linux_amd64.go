@@ -27,43 +27,49 @@ type process struct {
 	copied atomic.Uint64 // bytes installed
 }
 
-var _ coherence.Runs = (*process)(nil)
-
-// Extent implements [coherence.Runs].
-func (p *process) Extent(addr uintptr, n int) (int, error) {
-	// Not by SEEK_HOLE, which goes through all pages up to the next hole.
-	for i := range n {
-		if present, err := p.Present(addr + uintptr(i)*coherence.PageSize); !present || err != nil {
-			return i, err
-		}
-	}
-	return n, nil
-}
+var (
+	_ coherence.Near = (*process)(nil)
+	_ coherence.Runs = (*process)(nil)
+)
 
 // ProtectRun implements [coherence.Runs].
-func (p *process) ProtectRun(addr uintptr, data [][coherence.PageSize]byte) error {
+func (p *process) ProtectRun(addr uintptr, data [][coherence.PageSize]byte) (int, error) {
+	// Not by SEEK_HOLE, which goes through all pages up to the next hole.
+	for i := range data {
+		present, err := p.Present(addr + uintptr(i)*coherence.PageSize)
+		if err != nil {
+			return 0, err
+		}
+		if !present {
+			data = data[:i]
+			break
+		}
+	}
+	if len(data) == 0 {
+		return 0, nil
+	}
 	if home, _ := p.layout.Home(addr); home == p.id {
 		if err := p.register(p.layout.GranuleOf(addr)); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	all := unsafe.Slice(&data[0][0], len(data)*coherence.PageSize)
 	err := p.check("write-protecting", addr, func() error { return writeProtectRange(p.uffd, addr, len(all), writeProtectModeWP) })
 	if err != nil {
-		return err
+		return 0, err
 	}
 	offset, err := p.offset(addr)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	n, err := pread(p.memfd, all, offset)
 	if err == nil && n < len(all) {
 		err = errors.New("the file is too short")
 	}
 	if err != nil {
-		return fmt.Errorf("reading %#x-%#x of process %d from its memfd: %w", addr, addr+uintptr(len(all)), p.id, err)
+		return 0, fmt.Errorf("reading %#x-%#x of process %d from its memfd: %w", addr, addr+uintptr(len(all)), p.id, err)
 	}
-	return nil
+	return len(data), nil
 }
 
 // InstallRun implements [coherence.Runs].
@@ -217,6 +223,20 @@ func (p *process) Install(addr uintptr, data *[coherence.PageSize]byte, writable
 			return err
 		}
 		return wake(p.uffd, addr)
+	})
+}
+
+// ZeroRun implements [coherence.Runs].
+func (p *process) ZeroRun(addr uintptr, n int) error {
+	return p.check("zeroing", addr, func() error {
+		done, err := zeroPages(p.uffd, addr, n)
+		switch {
+		case err != unix.EEXIST:
+			return err
+		case done == 0:
+			return p.InstallZero(addr)
+		}
+		return nil // who waits for the pages before it is awake
 	})
 }
 

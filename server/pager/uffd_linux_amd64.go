@@ -150,8 +150,29 @@ func copyPages(uffd int, addr uintptr, data [][4096]byte, mode uint64) (done int
 }
 
 func zeroPage(uffd int, addr uintptr) error {
-	arg := zeroArg{uffdioRange: page(addr)}
-	return ioctl(uffd, uffdioZeroPage, unsafe.Pointer(&arg))
+	_, err := zeroPages(uffd, addr, 1)
+	return err
+}
+
+// zeroPages installs pages of zeros, up to the first that is there: EEXIST. Done is
+// how many, also with an error.
+func zeroPages(uffd int, addr uintptr, n int) (done int, err error) {
+	for done < n {
+		arg := zeroArg{uffdioRange: uffdioRange{uint64(addr) + uint64(done)*4096, uint64(n-done) * 4096}}
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(uffd), uffdioZeroPage, uintptr(unsafe.Pointer(&arg)))
+		if arg.zero > 0 {
+			done += int(arg.zero / 4096)
+		}
+		switch errno {
+		case 0:
+			return n, nil
+		case unix.EAGAIN, unix.EINTR:
+			runtime.Gosched()
+		default:
+			return done, errno
+		}
+	}
+	return done, nil
 }
 
 func writeProtect(uffd int, addr uintptr, mode uint64) error {

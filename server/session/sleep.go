@@ -37,7 +37,7 @@ type sleep struct {
 	probe   uint64    // number of the last one; guarded by mu
 	answers int       // how many processes were asleep; guarded by mu
 	live    uint64    // their goroutines; guarded by mu
-	direct  []traffic  // messages between them; guarded by mu
+	direct  []traffic // messages between them; guarded by mu
 	left    int       // processes that have not answered; guarded by mu
 	done    chan bool // gets whether all were asleep; guarded by mu
 }

@@ -218,16 +218,40 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany { return }"},
 	},
 	{
-		Name:    "semaphore",
-		Reason:  "waiters of several processes meet in one table",
-		Package: "runtime", File: "sema.go", Func: "(*semTable).rootFor",
-		Edit: InsertAtEntry{Code: "if remoteMany { return remoteRootFor(t, addr) }"},
+		Name:    "semaphore-acquire",
+		Reason:  "a semaphore is waited for in its home, rather than by moving lists of waiters to and fro",
+		Package: "runtime", File: "sema.go", Func: "semacquire1",
+		Edit: InsertBefore{Anchor: "s := acquireSudog()", Code: "if home, away := remoteSemaAway(addr); away { remoteSemacquire(addr, home, lifo, profile, skipframes, reason); return }"},
+	},
+	{
+		Name:    "semaphore-release",
+		Reason:  "as semaphore-acquire",
+		Package: "runtime", File: "sema.go", Func: "semrelease1",
+		Edit: InsertAtEntry{Code: "if home, away := remoteSemaAway(addr); away { remotePostMore(home, remotePostRelease, 0, uint64(uintptr(unsafe.Pointer(addr))), 0, 0, nil, 0); KeepAlive(addr); return }"},
+	},
+	{
+		Name:    "mutex-fairness",
+		Reason:  "a mutex that goes from process to process with every use takes the memory that it guards along",
+		Package: "internal/sync", File: "mutex.go", Func: "(*Mutex).lockSlow",
+		Edit: ReplaceExpr{From: "runtime_nanotime()-waitStartTime > starvationThresholdNs", To: "runtime_nanotime()-waitStartTime > remoteStarvation()"},
+	},
+	{
+		Name:    "mutex-spin",
+		Reason:  "as mutex-fairness",
+		Package: "internal/sync", File: "mutex.go", Func: "(*Mutex).lockSlow",
+		Edit: ReplaceCall{From: "runtime_canSpin", To: "remoteCanSpin"},
 	},
 	{
 		Name:    "poll-mail",
 		Reason:  "a thread that waits for work gets messages itself: no other one has to be woken first",
 		Package: "runtime", File: "netpoll_epoll.go", Func: "netpoll",
 		Edit: RenameFunc{To: "remoteNetpoll"},
+	},
+	{
+		Name:    "schedule-mail",
+		Reason:  "what a message makes ready does not wait behind goroutines that compute",
+		Package: "runtime", File: "proc.go", Func: "findRunnable",
+		Edit: InsertBefore{Anchor: "if pp.schedtick%61 == 0 && !sched.runq.empty() {", Code: "if remoteMany && pp.schedtick%4 != 0 { if gp := remoteMailNext(); gp != nil { return gp, false, false } }"},
 	},
 	{
 		Name:    "chan-send",
@@ -245,7 +269,7 @@ var spreadPatches = []Patch{
 		Name:    "chan-select",
 		Reason:  "as chan-send",
 		Package: "runtime", File: "select.go", Func: "selectgo",
-		Edit: InsertAtEntry{Code: "if remoteMany && block { if chosen, ok, sent := remoteSelect(cas0, nsends, nrecvs); sent { return chosen, ok } }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && block { if chosen, ok, sent := remoteSelect(cas0, order0, nsends, nrecvs); sent { return chosen, ok } }"},
 	},
 	{
 		Name:    "timer-wake",
@@ -327,7 +351,7 @@ var shipPatches = []Patch{
 		Name:    "cleanup",
 		Reason:  "a cleanup is in the span of its object",
 		Package: "runtime", File: "mcleanup.go", Func: "AddCleanup",
-		Edit: InsertBefore{Anchor: "if inUserArenaChunk(usptr) {", Code: "if remoteForeign(usptr) { var c Cleanup; remoteAt(remoteHome(usptr), func() { c = AddCleanup(ptr, cleanup, arg) }); return c }"},
+		Edit: InsertBefore{Anchor: "if inUserArenaChunk(usptr) {", Code: "if remoteForeign(usptr) { var c Cleanup; p := ptr; remoteAt(remoteHome(usptr), func() { c = AddCleanup(p, cleanup, arg); p = nil }); return c }"},
 	},
 	{
 		Name:    "cleanup-stop",
@@ -337,15 +361,21 @@ var shipPatches = []Patch{
 	},
 	{
 		Name:    "weak",
-		Reason:  "a weak handle is in the span of its object",
+		Reason:  "a weak handle is in the span of its object; what is in no span has one handle, too",
 		Package: "runtime", File: "mheap.go", Func: "getOrAddWeakHandle",
-		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(p)) { return remoteWeakHandle(p) }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteOn { if home := remoteWeakAt(p); home != remoteSelf { return remoteWeakHandle(p, home) } }"},
+	},
+	{
+		Name:    "weak-immortal",
+		Reason:  "all processes follow the weak handles of globals",
+		Package: "runtime", File: "mheap.go", Func: "(*immortalWeakHandleMap).getOrAdd",
+		Edit: ReplaceCall{From: "persistentalloc", To: "remotePermanentAlloc"},
 	},
 	{
 		Name:    "weak-strong",
 		Reason:  "only the process that sweeps an object knows whether it is alive",
 		Package: "runtime", File: "mheap.go", Func: "internal_weak_runtime_makeStrongFromWeak",
-		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if p := handle.Load(); remoteForeign(p) { return remoteStrong(remoteHome(p), u) }"},
+		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if remoteForeign(uintptr(u)) { if p, ok := remoteStrong(u); ok { return p } }"},
 	},
 	{
 		Name:    "coroutine",
