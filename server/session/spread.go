@@ -315,7 +315,9 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 		whole.Got(p.number, appendWords(nil, c.Blobs[1]))
 	case wire.CollectEnd:
 		done := whole.End(p.number, g.met)
-		p.s.whole.ended(p.s, p.number, c.Args[1], g.roots, g.whole, done)
+		if p.s.whole.ended(time.Now(), p.number, c.Args[1], g.roots, g.whole, done) {
+			p.s.collectTogether()
+		}
 		g.list, g.met = nil, nil
 	case wire.CollectAsk:
 		p.s.whole.ask()

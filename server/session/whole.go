@@ -33,32 +33,38 @@ type whole struct {
 }
 
 // ended notes the end of a process's mark, with so many bytes in use and roots that were
-// pins; it was to be part of a whole mark, and was.
-func (w *whole) ended(s *Session, process int, bytes uint64, roots int, part, succeeded bool) {
+// pins; it was to be part of a whole mark, and was. It reports whether it is time for
+// one.
+func (w *whole) ended(now time.Time, process int, bytes uint64, roots int, part, succeeded bool) bool {
 	w.mu.Lock()
-	now := time.Now()
+	defer w.mu.Unlock()
 	if part {
 		took := now.Sub(w.asked)
 		if succeeded {
 			w.bytes[process] = bytes
 			w.pause = max(wholePause, wholeShare*took)
-		} else if process == 0 {
+		} else if process == 0 { // one of those that failed with it
 			w.pause = min(max(2*w.pause, wholeShare*took), wholeLongest)
 		}
 	}
-	due := !part && bytes > 2*w.bytes[process]+wholeLeast && roots >= wholePinned && now.Sub(w.asked) > w.pause
-	if due {
-		w.asked = now
+	if part || bytes <= 2*w.bytes[process]+wholeLeast || roots < wholePinned || now.Sub(w.asked) <= w.pause {
+		return false
 	}
-	w.mu.Unlock()
-	if due && s.together() {
-		w.marks.Ask()
-		go func() {
-			for k := range s.procs {
-				s.eventTo(k, &wire.Event{Kind: wire.EventCollect}) // an error is a process that ends
-			}
-		}()
+	w.asked = now
+	return true
+}
+
+// collectTogether asks all processes for a whole mark.
+func (s *Session) collectTogether() {
+	if !s.together() {
+		return
 	}
+	s.whole.marks.Ask()
+	go func() { // a process that does not read is not to stop another's mark
+		for k := range s.procs {
+			s.eventTo(k, &wire.Event{Kind: wire.EventCollect}) // an error is a process that ends
+		}
+	}()
 }
 
 // ask asks for a whole mark because the program did: its processes are about to begin
