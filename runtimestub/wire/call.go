@@ -104,7 +104,8 @@ const (
 	// answered by a CollectAnswer in R1. Where it is CollectNo, this cycle is none of a
 	// whole one, or not any more: since has the addresses that begin would have had.
 
-	// CollectAsk asks for a whole one of the cycles that begin next.
+	// CollectAsk asks for a whole one of the cycles that begin next, unless args[1] is
+	// 1. R1 is how many there have been.
 	CollectAsk
 	// CollectReady comes before each cycle, until the answer is not CollectWait.
 	CollectReady

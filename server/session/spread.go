@@ -320,7 +320,11 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 		}
 		g.list, g.met = nil, nil
 	case wire.CollectAsk:
-		p.s.whole.ask()
+		if c.Args[1] == 0 {
+			p.s.whole.ask()
+		}
+		done, _ := whole.Counts()
+		return uint64(done), 0
 	case wire.CollectReady:
 		return uint64(whole.Ready(p.number)), 0
 	case wire.CollectBegun:

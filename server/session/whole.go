@@ -20,7 +20,7 @@ const (
 	wholeShare   = 10              // a pause is at least as many times as long as the mark
 )
 
-var wholeLimits = coherence.WholeLimits{Gather: time.Second, Begin: 250 * time.Millisecond, Mark: 5 * time.Second}
+var wholeLimits = coherence.WholeLimits{Gather: time.Second, Begin: 100 * time.Millisecond, Mark: 5 * time.Second}
 
 // whole is when whole marks take place.
 type whole struct {
