@@ -122,8 +122,6 @@ const (
 	PostReceive            // receive: as PostSend; B address of the box that the element goes to
 	PostSelect             // select: A one of the channels, C the selection
 	PostAnswer             // the answer to these: A who waits, B element, D flags
-	PostAcquire            // wait for a semaphore: B its address, C who waits, D 1 for a place at the head of the queue
-	PostRelease            // release a semaphore: B its address
 )
 
 // Event is a message from the server that answers nothing.

@@ -218,16 +218,10 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany { return }"},
 	},
 	{
-		Name:    "semaphore-acquire",
-		Reason:  "a semaphore is waited for in its home, rather than by moving lists of waiters to and fro",
-		Package: "runtime", File: "sema.go", Func: "semacquire1",
-		Edit: InsertBefore{Anchor: "s := acquireSudog()", Code: "if home, away := remoteSemaAway(addr); away { remoteSemacquire(addr, home, lifo, profile, skipframes, reason); return }"},
-	},
-	{
-		Name:    "semaphore-release",
-		Reason:  "as semaphore-acquire",
-		Package: "runtime", File: "sema.go", Func: "semrelease1",
-		Edit: InsertAtEntry{Code: "if home, away := remoteSemaAway(addr); away { remotePostMore(home, remotePostRelease, 0, uint64(uintptr(unsafe.Pointer(addr))), 0, 0, nil, 0); KeepAlive(addr); return }"},
+		Name:    "semaphore",
+		Reason:  "waiters of several processes meet in one table",
+		Package: "runtime", File: "sema.go", Func: "(*semTable).rootFor",
+		Edit: InsertAtEntry{Code: "if remoteMany { return remoteRootFor(t, addr) }"},
 	},
 	{
 		Name:    "mutex-fairness",
