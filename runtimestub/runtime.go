@@ -27,6 +27,7 @@ type hookTable struct {
 	spawn     func(req unsafe.Pointer) (pid, pidfd int, errno uintptr)
 	post      func(target, kind uint32, a, b, c, d uint64, p unsafe.Pointer, n uintptr)
 	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
+	traceback func(level uint32)
 }
 
 //go:linkname raw runtime.remoteRaw
@@ -85,6 +86,9 @@ func mailStart()
 
 //go:linkname deadlock runtime.remoteDeadlock
 func deadlock(goroutines int32)
+
+//go:linkname traceback runtime.remoteTraceback
+func traceback(level uint32)
 
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)

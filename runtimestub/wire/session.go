@@ -102,19 +102,20 @@ type EventKind uint32
 
 // Events, server to process.
 const (
-	EventSignal   EventKind = 1 + iota // N: signal number
-	EventReady                         // A: cookie, N: epoll events
-	EventReport                        // the process is to send a Goroutines message; N: 1 with the live list
-	EventEnd                           // the session is over; Text: why, N: exit status
-	EventMemory                        // the memory of the process is served
-	EventProbe                         // the process is to say by NrAsleep whether it is asleep; A: number of the probe
-	EventDeadlock                      // all processes are asleep; N: goroutines of the program
-	EventPost                          // a message of another process: N: PostSpawn ..., A to D as there
+	EventSignal    EventKind = 1 + iota // N: signal number
+	EventReady                          // A: cookie, N: epoll events
+	EventReport                         // the process is to send a Goroutines message; N: 1 with the live list
+	EventEnd                            // the session is over; Text: why, N: exit status
+	EventMemory                         // the memory of the process is served
+	EventProbe                          // the process is to say by NrAsleep whether it is asleep; A: number of the probe
+	EventDeadlock                       // all processes are asleep; N: goroutines of the program
+	EventPost                           // a message of another process: N: PostSpawn ..., A to D as there
+	EventTraceback                      // the process is to print its goroutines as another one ends the program, and say so by NrTraced; A: number of the request, N: level of detail
 )
 
 // Messages between the processes of a session.
 const (
-	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement
+	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement, C number of the goroutine that executed it
 	PostReady              // make a goroutine ready: A its descriptor, a runtime.g
 	PostTimers             // a timer is due earlier than its process knows: A time in ns
 	PostSend               // send: A channel, B element or address of its box, C who waits, D flags

@@ -31,6 +31,9 @@ type process struct {
 	memory  bool          // it has sent its memory; guarded by Session.mu
 	far     func() error  // for a process on another host, attaches its memory; else nil
 
+	tracing tracing
+	printed atomic.Uint64 // how often its runtime wrote
+
 	collectMu sync.Mutex
 	collector collector // guarded by collectMu
 }

@@ -255,6 +255,110 @@ var spreadPatches = []Patch{
 	},
 }
 
+// The goroutines and settings of the program are those of all of its processes:
+// remotec_whole.go.
+var wholePatches = []Patch{
+	{
+		Name:    "traceback-panic",
+		Reason:  "the goroutines of a program that panics are those of all of its processes",
+		Package: "runtime", File: "panic.go", Func: "dopanic_m",
+		Edit: ReplaceCall{From: "tracebackothers", To: "remoteTracebackOthers"},
+	},
+	{
+		Name:    "traceback-signal",
+		Reason:  "as traceback-panic",
+		Package: "runtime", File: "signal_unix.go", Func: "sighandler",
+		Edit: ReplaceCall{From: "tracebackothers", To: "remoteTracebackOthers"},
+	},
+	{
+		Name:    "traceback-level",
+		Reason:  "how much a traceback shows is a setting of the program",
+		Package: "runtime", File: "runtime1.go", Func: "setTraceback",
+		Edit: RenameFunc{To: "remoteSetTraceback"},
+	},
+	{
+		Name:    "main-further",
+		Reason:  "the main goroutine of a further process is none of the program's",
+		Package: "runtime", File: "traceback.go", Func: "isSystemGoroutine",
+		Edit: InsertBefore{
+			Anchor: "if f.funcID == abi.FuncID_runtime_main || f.funcID == abi.FuncID_corostart || f.funcID == abi.FuncID_handleAsyncEvent {",
+			Code:   "if remoteSelf != 0 && f.funcID == abi.FuncID_runtime_main { return true }",
+		},
+	},
+	{
+		Name:    "goroutine-number",
+		Reason:  "no two goroutines of a program have the same number",
+		Package: "runtime", File: "proc.go", Func: "newproc1",
+		Edit: InsertAfter{Anchor: "newg.goid = pp.goidcache", Code: "if remoteMany { newg.goid = remoteGoid(newg.goid) }"},
+	},
+	{
+		Name:    "goroutine-number-c",
+		Reason:  "as goroutine-number, for threads that C code made",
+		Package: "runtime", File: "proc.go", Func: "oneNewExtraM",
+		Edit: InsertAfter{Anchor: "gp.goid = sched.goidgen.Add(1)", Code: "if remoteMany { gp.goid = remoteGoid(gp.goid) }"},
+	},
+	{
+		Name:    "stack-all",
+		Reason:  "as traceback-panic",
+		Package: "runtime", File: "mprof.go", Func: "Stack",
+		Edit: InsertBefore{Anchor: "return n", Code: "if all && remoteMany && remoteOn { n += remoteStacks(buf[n:]) }"},
+	},
+	{
+		Name:    "goroutine-profile",
+		Reason:  "as traceback-panic",
+		Package: "runtime", File: "mprof.go", Func: "goroutineProfileWithLabels",
+		Edit: ReplaceCall{From: "goroutineProfileWithLabelsConcurrent", To: "remoteGoroutineProfile"},
+	},
+	{
+		Name:    "memory-statistics",
+		Reason:  "the program's memory is that of all of its processes",
+		Package: "runtime", File: "mstats.go", Func: "ReadMemStats",
+		Edit: RenameFunc{To: "remoteReadMemStats"},
+	},
+	{
+		Name:    "set-gomaxprocs",
+		Reason:  "settings of the runtime are the program's: each process gets them",
+		Package: "runtime", File: "debug.go", Func: "GOMAXPROCS",
+		Edit: RenameFunc{To: "remoteGOMAXPROCS"},
+	},
+	{
+		Name:    "set-default-gomaxprocs",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "debug.go", Func: "SetDefaultGOMAXPROCS",
+		Edit: RenameFunc{To: "remoteSetDefaultGOMAXPROCS"},
+	},
+	{
+		Name:    "set-gc-percent",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "mgcpacer.go", Func: "setGCPercent",
+		Edit: RenameFunc{To: "remoteSetGCPercent"},
+	},
+	{
+		Name:    "set-memory-limit",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "mgcpacer.go", Func: "setMemoryLimit",
+		Edit: RenameFunc{To: "remoteSetMemoryLimit"},
+	},
+	{
+		Name:    "set-max-stack",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "rdebug.go", Func: "setMaxStack",
+		Edit: RenameFunc{To: "remoteSetMaxStack"},
+	},
+	{
+		Name:    "set-max-threads",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "proc.go", Func: "setMaxThreads",
+		Edit: RenameFunc{To: "remoteSetMaxThreads"},
+	},
+	{
+		Name:    "free-os-memory",
+		Reason:  "as memory-statistics",
+		Package: "runtime", File: "mheap.go", Func: "runtime_debug_freeOSMemory",
+		Edit: RenameFunc{To: "remoteFreeOSMemory"},
+	},
+}
+
 // Operations that are shipped to the process that can carry them out.
 var shipPatches = []Patch{
 	{
