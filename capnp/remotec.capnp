@@ -41,6 +41,8 @@ struct Attach {
   path @8 :Text;           # of the executable
   cwd @9 :Text;
   args @10 :List(Text);
+  processes @11 :UInt32;   # that the program asks for; 0: as many as the server gives
+  placement @12 :UInt32;   # of goroutines, that it asks for: 0 the server's, 1 local, 2 spread, 3 balance
 }
 
 struct Attached {
@@ -58,7 +60,8 @@ struct Attached {
 }
 
 struct Refused {
-  code @0 :UInt32;         # 1 API version, 2 binary, 3 token, 4 CPU features, 5 no capacity, 6 malformed attach
+  code @0 :UInt32;         # 1 API version, 2 binary, 3 token, 4 CPU features, 5 no capacity, 6 malformed attach,
+                           # 7 start again: the message is what REMOTEC_PROCESS is to be
   message @1 :Text;        # for people
 }
 
@@ -103,7 +106,7 @@ struct Reply {
 
 struct Event {
   kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session,
-                           # 5 memory is served, 6 probe, 7 deadlock, 8 message of another process, 9 traceback
+                           # 5 memory is served, 6 probe, 7 deadlock, 8 message of another process, 9 traceback, 10 exit
   n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status; kind of message
   a @2 :UInt64;            # ready: the cookie of pollopen; message: its words are a and b
   b @3 :UInt64;

@@ -78,6 +78,9 @@ func onEvent(frame []byte) {
 		pseudo(wire.NrTraced, e.A, 0)
 	case wire.EventPost:
 		arrive(e.N, e.A, e.B, e.C, e.D, e.Text)
+	case wire.EventExit:
+		cas(&ending, 0, 1)
+		die(int32(e.N))
 	case wire.EventEnd:
 		if e.N != 0 {
 			raise(e.N)

@@ -15,7 +15,18 @@ type Attach struct {
 	Path       string // executable
 	Cwd        string
 	Args       []string
+	// Processes and Placement are what the program asks for; 0: what the server
+	// gives.
+	Processes uint32
+	Placement uint32
 }
+
+// Placements that a program may ask for.
+const (
+	PlaceLocal = 1 + iota
+	PlaceSpread
+	PlaceBalance
+)
 
 // Flags of Attach.
 const (
@@ -69,6 +80,10 @@ const (
 	RefuseCPU
 	RefuseBusy
 	RefuseProtocol
+	// RefuseAgain: the program is to run in several processes, which it cannot
+	// become: it is to execute itself with the message as REMOTEC_PROCESS, and attach
+	// again on the same connection.
+	RefuseAgain
 )
 
 // Refused is the server's other answer to Attach.
@@ -111,6 +126,7 @@ const (
 	EventDeadlock                       // all processes are asleep; N: goroutines of the program
 	EventPost                           // a message of another process: N: PostSpawn ..., A to D as there
 	EventTraceback                      // the process is to print its goroutines as another one ends the program, and say so by NrTraced; A: number of the request, N: level of detail
+	EventExit                           // the program ended in another process, with status N: end as it did
 )
 
 // Messages between the processes of a session.
@@ -163,7 +179,7 @@ type Goroutines struct {
 func PutAttach(dst []byte, a *Attach) ([]byte, bool) {
 	var w builder
 	p := w.start(dst, uint16(TagAttach))
-	at := w.newStruct(p, 3, 6)
+	at := w.newStruct(p, 4, 6)
 	if !w.ok {
 		return nil, false
 	}
@@ -172,10 +188,12 @@ func PutAttach(dst []byte, a *Attach) ([]byte, bool) {
 	put32(w.b[at+8:], a.Umask)
 	put32(w.b[at+12:], a.Flags)
 	put64(w.b[at+16:], a.CPU)
+	put32(w.b[at+24:], a.Processes)
+	put32(w.b[at+28:], a.Placement)
 	for i, s := range [...]string{a.GoVersion, a.BuildID, a.Token, a.Path, a.Cwd} {
-		w.text(at+24+8*i, s)
+		w.text(at+32+8*i, s)
 	}
-	w.textList(at+24+40, a.Args)
+	w.textList(at+32+40, a.Args)
 	return w.finish()
 }
 
@@ -185,7 +203,8 @@ func GetAttach(frame []byte) (*Attach, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Attach{APIVersion: o.u32(0), PID: o.u32(4), Umask: o.u32(8), Flags: o.u32(12), CPU: o.u64(16)}
+	a := &Attach{APIVersion: o.u32(0), PID: o.u32(4), Umask: o.u32(8), Flags: o.u32(12), CPU: o.u64(16),
+		Processes: o.u32(24), Placement: o.u32(28)}
 	for i, s := range [...]*string{&a.GoVersion, &a.BuildID, &a.Token, &a.Path, &a.Cwd} {
 		if *s, err = o.text(i); err != nil {
 			return nil, err

@@ -212,9 +212,13 @@ func (s *Session) lease(asked uint64) uint64 {
 	return s.cfg.Lease(s.cfg.ID, asked)
 }
 
-// End tells the program that its session is over. It does not wait for a
-// client that does not read.
+// End tells the program that its session is over, unless it has said that it
+// ends: then its other processes are about to be killed, and have nothing to say.
+// It does not wait for a client that does not read.
 func (s *Session) End(why string) {
+	if _, ok := s.Exited(); ok {
+		return
+	}
 	s.mu.Lock()
 	procs := slices.Clone(s.procs)
 	s.mu.Unlock()
@@ -223,6 +227,15 @@ func (s *Session) End(why string) {
 			p.end(why)
 		}
 	}
+}
+
+// Leave ends the first process as the program has ended in another one: with
+// that exit status, or by that signal where it is not 0.
+func (s *Session) Leave(status, signal int) error {
+	if signal != 0 {
+		return s.eventTo(0, &wire.Event{Kind: wire.EventEnd, N: uint32(signal)})
+	}
+	return s.eventTo(0, &wire.Event{Kind: wire.EventExit, N: uint32(status)})
 }
 
 // Close ends the links and waits for link threads that are not inside a

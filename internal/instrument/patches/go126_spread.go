@@ -352,6 +352,30 @@ var wholePatches = []Patch{
 		Edit: RenameFunc{To: "remoteSetMaxThreads"},
 	},
 	{
+		Name:    "signal-ignored",
+		Reason:  "the program's signals arrive at its first process, which knows what is ignored",
+		Package: "runtime", File: "sigqueue.go", Func: "signal_ignored",
+		Edit: RenameFunc{To: "remoteSignalIgnored"},
+	},
+	{
+		Name:    "signal-ignored-own",
+		Reason:  "a signal handler cannot ask another process",
+		Package: "runtime", File: "signal_unix.go", Func: "sighandler",
+		Edit: ReplaceCall{From: "signal_ignored", To: "remoteSignalIgnored"},
+	},
+	{
+		Name:    "signal-ignored-pipe",
+		Reason:  "as signal-ignored-own: it is asked on the system stack",
+		Package: "runtime", File: "signal_unix.go", Func: "sigpipe",
+		Edit: ReplaceCall{From: "signal_ignored", To: "remoteSignalIgnored"},
+	},
+	{
+		Name:    "signal-pipe",
+		Reason:  "as signal-ignored, for the signal of a broken standard stream",
+		Package: "runtime", File: "signal_unix.go", Func: "os_sigpipe",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteOn && remoteSelf != 0 { remoteNewOp(remoteOpSignalPipe).at(0); return }"},
+	},
+	{
 		Name:    "free-os-memory",
 		Reason:  "as memory-statistics",
 		Package: "runtime", File: "mheap.go", Func: "runtime_debug_freeOSMemory",
