@@ -50,7 +50,7 @@ struct Attached {
   process @1 :UInt32;      # number of the process in the session, from 0
   processes @2 :UInt32;
   policy @3 :UInt32;       # 1: descriptors may be handed over; 2: links may use shared memory
-                           # 4: the standard streams are to be opened; 8: goroutines are spread
+                           # 4: the standard streams are to be opened; 8: goroutines are spread; 16: they are balanced
   std @4 :UInt32;          # bit i: descriptor i of the process is the session's own and may be used directly
   lease @5 :UInt64;        # goroutines that may be created before asking for more
   hooks @6 :UInt64;        # runtime entry points to count; bit numbers as in internal/linkname

@@ -123,7 +123,7 @@ func attach() {
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
 	startStdio(streamsOn)
 	if count > 1 {
-		setSpread(policy&wire.PolicySpread != 0)
+		setPlacement(policy&wire.PolicySpread != 0, policy&wire.PolicyBalance != 0)
 		joinMemory()
 	}
 }

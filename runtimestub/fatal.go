@@ -93,7 +93,7 @@ func hexadecimal(buf *[20]byte, n uint64) string {
 		i--
 		buf[i] = "0123456789abcdef"[n%16]
 		if n /= 16; n == 0 {
-			return string(buf[i:])
+			return unsafe.String(&buf[i], len(buf)-i)
 		}
 	}
 }

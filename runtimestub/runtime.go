@@ -69,8 +69,8 @@ func share() (memfd, uffd int32, what string, errno uintptr)
 //go:linkname processNumber runtime.remoteNumber
 func processNumber() (self, count uintptr)
 
-//go:linkname setSpread runtime.remoteSetSpread
-func setSpread(on bool)
+//go:linkname setPlacement runtime.remoteSetPlacement
+func setPlacement(spread, balance bool)
 
 //go:linkname arrived runtime.remoteArrived
 func arrived()

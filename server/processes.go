@@ -300,7 +300,7 @@ func (r *running) first(conn *fds.Conn) {
 		// A copy would be one process's, and outlive the descriptor's end in
 		// another.
 		sc.Hand = false
-		sc.Spread = r.cfg.Placement == PlaceSpread
+		sc.Spread, sc.Balance = r.cfg.Placement == PlaceSpread, r.cfg.Placement == PlaceBalance
 		sc.Hidden = r.hidden
 		sc.Far = r.far
 	}

@@ -67,6 +67,9 @@ const (
 	PolicyStdio
 	// PolicySpread: each new goroutine goes to the next process in turn.
 	PolicySpread
+	// PolicyBalance: a goroutine that has not begun may go to a process that has
+	// nothing to do.
+	PolicyBalance
 )
 
 // RefuseCode says why an attach was refused.

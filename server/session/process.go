@@ -69,6 +69,9 @@ func (p *process) answer() error {
 	if cfg.Spread {
 		answer.Policy |= wire.PolicySpread
 	}
+	if cfg.Balance {
+		answer.Policy |= wire.PolicyBalance
+	}
 	frame, ok := wire.PutAttached(make([]byte, 4096), &answer)
 	if !ok {
 		return errors.New("server name is too long for an Attached frame")

@@ -74,6 +74,8 @@ type Config struct {
 	Processes int
 	// Spread places each new goroutine in the next process in turn.
 	Spread bool
+	// Balance lets processes of one host share goroutines that have not begun.
+	Balance bool
 	// Memory keeps the memory of several processes coherent, which Layout
 	// describes.
 	Memory *pager.Pager

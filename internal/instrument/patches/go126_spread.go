@@ -152,6 +152,30 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany && remotePlace(fn, sys.GetCallerPC()) { return }"},
 	},
 	{
+		Name:    "backlog-due",
+		Reason:  "goroutines that have not begun wait beside the run queues",
+		Package: "runtime", File: "proc.go", Func: "findRunnable",
+		Edit: InsertBefore{Anchor: "if pp.schedtick%61 == 0 && !sched.runq.empty() {", Code: "if remoteMany && remoteDue(pp) { if gp := remoteTakeBacklog(); gp != nil { return gp, false, false } }"},
+	},
+	{
+		Name:    "backlog",
+		Reason:  "as backlog-due, where there is nothing else to run",
+		Package: "runtime", File: "proc.go", Func: "findRunnable",
+		Edit: InsertBefore{Anchor: "if netpollinited() && netpollAnyWaiters() && sched.lastpoll.Load() != 0 && sched.pollingNet.Swap(1) == 0 {", Code: "if remoteMany && remoteBacklog.n.Load() != 0 { if gp := remoteTakeBacklog(); gp != nil { return gp, false, false } }"},
+	},
+	{
+		Name:    "backlog-handoff",
+		Reason:  "a P whose thread blocks has the backlog to run",
+		Package: "runtime", File: "proc.go", Func: "handoffp",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteBacklog.n.Load() != 0 { startm(pp, false, false); return }"},
+	},
+	{
+		Name:    "backlog-last-look",
+		Reason:  "what was put into the backlog while a P went idle is not forgotten",
+		Package: "runtime", File: "proc.go", Func: "checkRunqsNoP",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteBacklog.n.Load() != 0 { lock(&sched.lock); pp, _ := pidlegetSpinning(0); unlock(&sched.lock); return pp }"},
+	},
+	{
 		Name:    "ready",
 		Reason:  "a g is run by the process in whose slot it is",
 		Package: "runtime", File: "proc.go", Func: "goready",
@@ -302,6 +326,12 @@ var wholePatches = []Patch{
 		Reason:  "as traceback-panic",
 		Package: "runtime", File: "mprof.go", Func: "Stack",
 		Edit: InsertBefore{Anchor: "return n", Code: "if all && remoteMany && remoteOn { n += remoteStacks(buf[n:]) }"},
+	},
+	{
+		Name:    "stack-backlog",
+		Reason:  "as stack-all, for goroutines that have not begun",
+		Package: "runtime", File: "mprof.go", Func: "Stack",
+		Edit: InsertAtEntry{Code: "if all && remoteMany { remoteBegin() }"},
 	},
 	{
 		Name:    "goroutine-profile",
