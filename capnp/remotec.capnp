@@ -160,6 +160,15 @@ struct SessionInfo {
   goroutines @11 :UInt64;  # live
   created @12 :UInt64;     # goroutines created so far
   remote @13 :Text;        # address of the process, empty where it is local
+  processes @14 :List(ProcessInfo);
+}
+
+struct ProcessInfo {
+  number @0 :UInt32;
+  pid @1 :UInt32;          # on its host
+  host @2 :Text;           # name of its host; empty: the session's
+  goroutines @3 :UInt64;   # live
+  created @4 :UInt64;
 }
 
 interface Server {

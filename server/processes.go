@@ -242,6 +242,14 @@ func (r *running) far(process int) func() error {
 	return func() error { return h.Attach(r.memory, process) }
 }
 
+// host returns the name of the host of a process, empty for this one.
+func (r *running) host(process int) string {
+	if h := r.hosts.of(process, len(r.children)); h != nil {
+		return h.Name
+	}
+	return ""
+}
+
 // start starts the next process and returns its control connection.
 func (r *running) start(env []string) (*fds.Conn, error) {
 	ours, theirs, err := socketpair()
@@ -302,7 +310,7 @@ func (r *running) first(conn *fds.Conn) {
 		sc.Hand = false
 		sc.Spread, sc.Balance = r.cfg.Placement == PlaceSpread, r.cfg.Placement == PlaceBalance
 		sc.Hidden = r.hidden
-		sc.Far = r.far
+		sc.Far, sc.Host = r.far, r.host
 	}
 	s, err := session.Open(sc, f, a)
 	if err != nil {

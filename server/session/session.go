@@ -83,6 +83,9 @@ type Config struct {
 	// Far returns, for a process on another host, what makes its memory that of
 	// the session; nil for a process of this host. Config.Far may be nil.
 	Far func(process int) (attach func() error)
+	// Host returns the name of the host of a process, empty for this one. It may be
+	// nil.
+	Host func(process int) string
 	// Hidden reports whether a child of the session process is one of the
 	// program's further processes.
 	Hidden func(pid int) bool
@@ -116,9 +119,9 @@ type Session struct {
 	mu      sync.Mutex
 	links   map[*link]struct{}
 	closed  bool
-	account *wire.Goroutines // last one the program sent
-	asked   chan struct{}    // closed when the next account arrives; nil: none is asked for
-	idle    sync.WaitGroup   // link threads
+	asked   chan struct{}  // closed when all accounts that are asked for are there; nil: none is. Guarded by mu
+	awaited int            // processes whose accounts are not; guarded by mu
+	idle    sync.WaitGroup // link threads
 }
 
 // Open takes the program process into a session: it answers its attach,
@@ -126,7 +129,7 @@ type Session struct {
 func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s := &Session{
 		cfg: cfg, attach: a, started: time.Now(), key: cfg.Key,
-		links: make(map[*link]struct{}), account: &wire.Goroutines{},
+		links: make(map[*link]struct{}),
 		procs: make([]*process, max(cfg.Processes, 1)),
 	}
 	s.waiting = make([][]wire.Event, len(s.procs))
@@ -135,6 +138,7 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s.shared = make([]bool, len(s.procs))
 	s.flights = make([]flights, len(s.procs))
 	s.process = newProcess(s, 0, r)
+	s.process.pid = int(a.PID)
 	s.procs[0] = s.process
 	if s.key == nil {
 		s.key = make([]byte, 16)
