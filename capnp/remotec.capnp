@@ -41,6 +41,8 @@ struct Attach {
   path @8 :Text;           # of the executable
   cwd @9 :Text;
   args @10 :List(Text);
+  processes @11 :UInt32;   # that the program asks for; 0: as many as the server gives
+  placement @12 :UInt32;   # of goroutines, that it asks for: 0 the server's, 1 local, 2 spread, 3 balance
 }
 
 struct Attached {
@@ -48,7 +50,7 @@ struct Attached {
   process @1 :UInt32;      # number of the process in the session, from 0
   processes @2 :UInt32;
   policy @3 :UInt32;       # 1: descriptors may be handed over; 2: links may use shared memory
-                           # 4: the standard streams are to be opened; 8: goroutines are spread
+                           # 4: the standard streams are to be opened; 8: goroutines are spread; 16: they are balanced
   std @4 :UInt32;          # bit i: descriptor i of the process is the session's own and may be used directly
   lease @5 :UInt64;        # goroutines that may be created before asking for more
   hooks @6 :UInt64;        # runtime entry points to count; bit numbers as in internal/linkname
@@ -58,7 +60,8 @@ struct Attached {
 }
 
 struct Refused {
-  code @0 :UInt32;         # 1 API version, 2 binary, 3 token, 4 CPU features, 5 no capacity, 6 malformed attach
+  code @0 :UInt32;         # 1 API version, 2 binary, 3 token, 4 CPU features, 5 no capacity, 6 malformed attach,
+                           # 7 start again: the message is what REMOTEC_PROCESS is to be
   message @1 :Text;        # for people
 }
 
@@ -104,7 +107,7 @@ struct Reply {
 struct Event {
   kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session,
                            # 5 memory is served, 6 probe, 7 deadlock, 8 message of another process,
-                           # 9 collect garbage together
+                           # 9 collect garbage together, 10 traceback, 11 exit
   n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status; kind of message
   a @2 :UInt64;            # ready: the cookie of pollopen; message: its words are a and b
   b @3 :UInt64;
@@ -158,6 +161,15 @@ struct SessionInfo {
   goroutines @11 :UInt64;  # live
   created @12 :UInt64;     # goroutines created so far
   remote @13 :Text;        # address of the process, empty where it is local
+  processes @14 :List(ProcessInfo);
+}
+
+struct ProcessInfo {
+  number @0 :UInt32;
+  pid @1 :UInt32;          # on its host
+  host @2 :Text;           # name of its host; empty: the session's
+  goroutines @3 :UInt64;   # live
+  created @4 :UInt64;
 }
 
 interface Server {

@@ -16,6 +16,7 @@ const (
 	serverFlag = "-go.remote="
 	serverEnv  = "GORUNTIMESERVER="
 	tokenEnv   = "REMOTEC_TOKEN="
+	askEnv     = "REMOTEC_PROCESSES=" // N or N/PLACEMENT
 )
 
 // attach connects this process to its runtime server. It runs on the main
@@ -31,6 +32,7 @@ func attach() {
 	env, addr := takeEnv(env, serverEnv)
 	_, token := takeEnv(env, tokenEnv)
 	env, _ = takeEnv(env, processEnv)
+	env, asked := takeEnv(env, askEnv)
 	if flagAddr != "" {
 		addr = flagAddr
 	}
@@ -62,6 +64,7 @@ func attach() {
 	umask, _, _ := raw(wire.SYS_UMASK, 0, 0, 0, 0, 0, 0)
 	raw(wire.SYS_UMASK, umask, 0, 0, 0, 0, 0)
 	msg.Umask = uint32(umask)
+	msg.Processes, msg.Placement = parseAsked(asked)
 
 	var fds []int32
 	if n, ok := number(after(addr, "fd:"), 1<<20); ok {
@@ -87,7 +90,10 @@ func attach() {
 			}
 		}
 	}
-	reply := shakeHands(addr, &msg, fds)
+	reply, again := shakeHands(addr, &msg, fds)
+	if again != "" {
+		startAgain(again, args, signals)
+	}
 	if len(fds) == 4 {
 		closeFD(fds[3])
 	}
@@ -117,7 +123,7 @@ func attach() {
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
 	startStdio(streamsOn)
 	if count > 1 {
-		setSpread(policy&wire.PolicySpread != 0)
+		setPlacement(policy&wire.PolicySpread != 0, policy&wire.PolicyBalance != 0)
 		joinMemory()
 	}
 }
@@ -211,8 +217,76 @@ func reason(errno uintptr) string {
 	return "errno " + decimal(&buf, uint64(errno))
 }
 
-// shakeHands sends Attach and receives the answer.
-func shakeHands(addr string, msg *wire.Attach, fds []int32) *wire.Attached {
+// parseAsked reads how many processes the program is to ask for, and which
+// placement: N, /PLACEMENT or N/PLACEMENT.
+func parseAsked(s string) (processes, placement uint32) {
+	if i := index(s, '/'); i >= 0 {
+		switch s[i+1:] {
+		case "local":
+			placement = wire.PlaceLocal
+		case "spread":
+			placement = wire.PlaceSpread
+		case "balance":
+			placement = wire.PlaceBalance
+		}
+		s = s[:i]
+	}
+	n, _ := number(s, 1<<20)
+	return uint32(n), placement
+}
+
+// startAgain executes the program in place as the first process of several: its
+// heap is to lie in another place than that of a process that is alone, and has
+// been begun. The connection stays, and with it the session.
+func startAgain(process string, args []string, signals uint64) {
+	const setFD = 2 // F_SETFD
+	raw(wire.SYS_FCNTL, uintptr(control), setFD, 0, 0, 0, 0)
+	var buf [20]byte
+	if process[len(process)-1] == '/' {
+		process += hexadecimal(&buf, uint64(takeMail(process)))
+	}
+	_, env := start()
+	env = append(append([]string(nil), env...), processEnv+process, serverEnv+"fd:"+decimal(&buf, uint64(control)))
+	restoreSignals(signals)
+	path := readLink("/proc/self/exe")
+	execute(path, args, env)
+	execute("/proc/self/exe", args, env) // another name space, or it was removed
+	fatal("remote binary cannot start anew as the first of several processes: ", path, " cannot be executed")
+}
+
+// takeMail receives the descriptors for messages to processes of this host, whose
+// number, less one, is the last field of process, and puts them at consecutive
+// numbers, of which it returns the first.
+func takeMail(process string) uintptr {
+	count, digit := uintptr(0), uintptr(1)
+	for i := len(process) - 2; i >= 0 && process[i] != '/'; i-- {
+		count += digit * uintptr(max(hexDigit(process[i]), 0))
+		digit *= 16
+	}
+	const getFD, most = 1, 256
+	count = min(count, most)
+	base := uintptr(64)
+	for i := uintptr(0); i <= count; i++ {
+		if _, _, errno := raw(wire.SYS_FCNTL, base+i, getFD, 0, 0, 0, 0); errno == 0 {
+			base, i = base+i+1, ^uintptr(0) // it is in use: further up
+		}
+	}
+	var one [1]byte
+	var fds [maxHanded]int32
+	for i := range count + 1 {
+		n := 0
+		if got, _ := receive(control, one[:], &fds, &n); got != 1 || n != 1 {
+			fatal("runtime server: protocol error: descriptors that were announced did not arrive")
+		}
+		raw(wire.SYS_DUP3, uintptr(fds[0]), base+i, 0, 0, 0, 0)
+		closeFD(fds[0])
+	}
+	return base
+}
+
+// shakeHands sends Attach and receives the answer, or what the process is to
+// start again with.
+func shakeHands(addr string, msg *wire.Attach, fds []int32) (reply *wire.Attached, again string) {
 	buf := make([]byte, wire.MaxAttach)
 	frame, ok := wire.PutAttach(buf, msg)
 	if !ok {
@@ -234,6 +308,9 @@ func shakeHands(addr string, msg *wire.Attach, fds []int32) *wire.Attached {
 	tag, _ := wire.Kind(frame)
 	if tag == wire.TagRefused {
 		r, err := wire.GetRefused(frame)
+		if err == nil && r.Code == wire.RefuseAgain && !controlTCP {
+			return nil, r.Message
+		}
 		if err == nil {
 			fatal("runtime server ", addr, " refused this binary: ", r.Message)
 		}
@@ -242,7 +319,7 @@ func shakeHands(addr string, msg *wire.Attach, fds []int32) *wire.Attached {
 	if err != nil {
 		fatal("runtime server ", addr, ": protocol error: malformed answer to the attach")
 	}
-	return reply
+	return reply, ""
 }
 
 // readOneFrame reads a frame and nothing that follows it.
@@ -422,25 +499,27 @@ func parentOf(pid uint64) uint64 {
 func execSession(pid uint64, args []string, signals uint64) {
 	restoreSignals(signals)
 	var buf [20]byte
-	path := append([]byte("/proc/"+decimal(&buf, pid)+"/exe"), 0)
-	var argv []uintptr
-	var keep [][]byte
-	for _, a := range append([]string{"remotec-session", "run", readLink("/proc/self/exe")}, args...) {
-		b := append([]byte(a), 0)
-		keep = append(keep, b)
-		argv = append(argv, addrOf(b))
-	}
-	argv = append(argv, 0)
 	_, env := start()
-	var envp []uintptr
-	for _, e := range env {
-		b := append([]byte(e), 0)
-		keep = append(keep, b)
-		envp = append(envp, addrOf(b))
-	}
-	envp = append(envp, 0)
-	raw(wire.SYS_EXECVE, addrOf(path), uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), 0, 0, 0)
+	argv := append([]string{"remotec-session", "run", readLink("/proc/self/exe")}, args...)
+	execute("/proc/"+decimal(&buf, pid)+"/exe", argv, env)
 	// Still here: say so as if there were no ancestor.
+}
+
+// execute is execve. It returns where that failed.
+func execute(path string, args, env []string) {
+	file := append([]byte(path), 0)
+	var keep [][]byte
+	vector := func(list []string) []uintptr {
+		var v []uintptr
+		for _, s := range list {
+			b := append([]byte(s), 0)
+			keep = append(keep, b)
+			v = append(v, addrOf(b))
+		}
+		return append(v, 0)
+	}
+	argv, envp := vector(args), vector(env)
+	raw(wire.SYS_EXECVE, addrOf(file), uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), 0, 0, 0)
 	keepAlive = keep
 }
 

@@ -73,10 +73,16 @@ func onEvent(frame []byte) {
 		currentLink().do(&c, &r)
 	case wire.EventDeadlock:
 		deadlock(int32(e.N))
+	case wire.EventTraceback:
+		traceback(e.N)
+		pseudo(wire.NrTraced, e.A, 0)
 	case wire.EventPost:
 		arrive(e.N, e.A, e.B, e.C, e.D, e.Text)
 	case wire.EventCollect:
 		collectSoon()
+	case wire.EventExit:
+		cas(&ending, 0, 1)
+		die(int32(e.N))
 	case wire.EventEnd:
 		if e.N != 0 {
 			raise(e.N)

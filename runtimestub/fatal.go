@@ -85,3 +85,15 @@ func decimal(buf *[20]byte, n uint64) string {
 		}
 	}
 }
+
+// hexadecimal is decimal with another base.
+func hexadecimal(buf *[20]byte, n uint64) string {
+	i := len(buf)
+	for {
+		i--
+		buf[i] = "0123456789abcdef"[n%16]
+		if n /= 16; n == 0 {
+			return unsafe.String(&buf[i], len(buf)-i)
+		}
+	}
+}

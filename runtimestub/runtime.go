@@ -27,6 +27,7 @@ type hookTable struct {
 	spawn     func(req unsafe.Pointer) (pid, pidfd int, errno uintptr)
 	post      func(target, kind uint32, a, b, c, d uint64, p unsafe.Pointer, n uintptr)
 	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
+	traceback func(level uint32)
 }
 
 //go:linkname raw runtime.remoteRaw
@@ -68,8 +69,8 @@ func share() (memfd, uffd int32, what string, errno uintptr)
 //go:linkname processNumber runtime.remoteNumber
 func processNumber() (self, count uintptr)
 
-//go:linkname setSpread runtime.remoteSetSpread
-func setSpread(on bool)
+//go:linkname setPlacement runtime.remoteSetPlacement
+func setPlacement(spread, balance bool)
 
 //go:linkname collectSoon runtime.remoteCollectSoon
 func collectSoon()
@@ -88,6 +89,9 @@ func mailStart()
 
 //go:linkname deadlock runtime.remoteDeadlock
 func deadlock(goroutines int32)
+
+//go:linkname traceback runtime.remoteTraceback
+func traceback(level uint32)
 
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)

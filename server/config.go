@@ -65,8 +65,9 @@ type Placement int
 
 // Placements.
 const (
-	PlaceLocal  Placement = iota // in the process that creates it
-	PlaceSpread                  // in each process in turn
+	PlaceLocal   Placement = iota // in the process that creates it
+	PlaceSpread                   // in each process in turn
+	PlaceBalance                  // where it is created, or in a process that has nothing to do
 )
 
 // EventKind is what an Event tells.

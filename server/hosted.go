@@ -108,7 +108,8 @@ func (m *master) fork(h *hosted, files []uintptr, local bool, c *fds.Conn) error
 		return fmt.Errorf("it has %d sessions, which is its limit", len(m.sessions))
 	}
 	argv := []string{sessionName, "serve", strconv.FormatBool(local), remote,
-		strconv.FormatBool(m.cfg.Policy.Hand), strconv.FormatBool(m.cfg.Policy.Ring)}
+		strconv.FormatBool(m.cfg.Policy.Hand), strconv.FormatBool(m.cfg.Policy.Ring),
+		strconv.Itoa(m.cfg.Processes), strconv.Itoa(int(m.cfg.Placement))}
 	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
 		Env: os.Environ(), Files: files,
 		// A session of its own, so that it can read a terminal that is not
@@ -136,12 +137,15 @@ func closeAll(list []int) {
 // and the program's Attach, then a Link with its connection for each that came
 // to the master, and an Event at the end.
 func serveSession(cfg Config, args []string) error {
-	if len(args) != 4 {
+	if len(args) != 6 {
 		return errors.New("a session process is started by remotec serve")
 	}
 	// What is decided by flags of the master this process cannot know.
 	local, from := args[0] == "true", args[1]
 	cfg.Policy = Policy{Hand: args[2] == "true" && from == "", Ring: args[3] == "true"}
+	cfg.Processes, _ = strconv.Atoi(args[4])
+	placement, _ := strconv.Atoi(args[5])
+	cfg.Placement = Placement(placement)
 	if err := becomeSession(); err != nil {
 		return err
 	}
@@ -178,6 +182,13 @@ func serveSession(cfg Config, args []string) error {
 		return err
 	}
 	takePlace(a, local, cfg.log)
+	switch n, err := cfg.askedFor(a, local); {
+	case err != nil:
+		refuseFor(client, err, cfg.log)
+		return nil
+	case n > 1:
+		return serveSeveral(cfg, n, client, a, beacon, r)
+	}
 	sc := cfg.session(uint64(os.Getpid()))
 	sc.Local = local
 	sc.Remote = from

@@ -32,6 +32,7 @@ type running struct {
 	layout  coherence.Layout
 	hosts   *hosts     // nil without others than this one
 	mail    *mail.Mail // of the processes on this host; nil without
+	joined  *joined    // the first process, where somebody else started it; else nil
 
 	children []*child
 	ending   sync.Once
@@ -82,9 +83,13 @@ func (r *running) run() (Exit, error) {
 			env = environ(env, processVariable, number)
 		}
 		var err error
-		if h := r.hosts.of(k, n); h != nil {
+		switch h := r.hosts.of(k, n); {
+		case h != nil:
 			conns[k], err = r.startFar(h, k, env, number)
-		} else {
+		case k == 0 && r.joined != nil:
+			conns[k], err = r.joined.again(number, r.mail)
+			r.children = append(r.children, &r.joined.child)
+		default:
 			if r.mail != nil {
 				env = environ(env, processVariable, number+"/0"+r.mail.Value(4))
 			}
@@ -92,7 +97,11 @@ func (r *running) run() (Exit, error) {
 		}
 		if err != nil {
 			for _, c := range r.children {
-				c.kill()
+				if r.joined != nil && c == &r.joined.child {
+					r.joined.ended(nil) // it is told why
+				} else {
+					c.kill()
+				}
 			}
 			for range k {
 				<-ended
@@ -116,9 +125,12 @@ func (r *running) run() (Exit, error) {
 	for k := 1; k < n; k++ {
 		go r.further(k, conns[k])
 	}
-	r.end(<-ended)
-	for range n - 1 {
-		<-ended
+	for range n {
+		k := <-ended
+		r.end(k)
+		if k == r.ender && k != 0 && r.joined != nil {
+			r.joined.leave(r.session, exits[k])
+		}
 	}
 	exit := exits[r.ender]
 	if h := r.hosts.of(r.ender, n); h != nil && h.IsLost() {
@@ -152,7 +164,7 @@ func (r *running) end(number int) {
 		r.ender = number
 		r.over.Store(true)
 		for k, c := range r.children {
-			if k != number {
+			if k != number && (k != 0 || r.joined == nil) {
 				c.kill()
 			}
 		}
@@ -230,6 +242,14 @@ func (r *running) far(process int) func() error {
 	return func() error { return h.Attach(r.memory, process) }
 }
 
+// host returns the name of the host of a process, empty for this one.
+func (r *running) host(process int) string {
+	if h := r.hosts.of(process, len(r.children)); h != nil {
+		return h.Name
+	}
+	return ""
+}
+
 // start starts the next process and returns its control connection.
 func (r *running) start(env []string) (*fds.Conn, error) {
 	ours, theirs, err := socketpair()
@@ -273,6 +293,9 @@ func (r *running) greet(conn *fds.Conn) (*fds.FrameReader, *wire.Attach) {
 func (r *running) first(conn *fds.Conn) {
 	opened := sync.OnceFunc(func() { close(r.opened) })
 	defer opened()
+	if r.joined != nil {
+		defer func() { r.joined.ended(r.session) }()
+	}
 	f, a := r.greet(conn)
 	if f == nil {
 		return
@@ -285,9 +308,9 @@ func (r *running) first(conn *fds.Conn) {
 		// A copy would be one process's, and outlive the descriptor's end in
 		// another.
 		sc.Hand = false
-		sc.Spread = r.cfg.Placement == PlaceSpread
+		sc.Spread, sc.Balance = r.cfg.Placement == PlaceSpread, r.cfg.Placement == PlaceBalance
 		sc.Hidden = r.hidden
-		sc.Far = r.far
+		sc.Far, sc.Host = r.far, r.host
 	}
 	s, err := session.Open(sc, f, a)
 	if err != nil {
@@ -298,7 +321,11 @@ func (r *running) first(conn *fds.Conn) {
 	r.session = s
 	opened()
 	r.beacon.Serve((&control.Own{Server: r.cfg.Name, Session: s}).Accept)
-	r.cfg.Events(Event{Kind: SessionStarted, Session: r.id, Program: a.Path})
+	if r.joined != nil {
+		go follow(r.joined.master, s, r.cfg.log)
+	} else {
+		r.cfg.Events(Event{Kind: SessionStarted, Session: r.id, Program: a.Path})
+	}
 	if err := s.Run(); err != nil {
 		r.cfg.log.Warn("session ended", "session", r.id, "err", err)
 		s.End(err.Error())

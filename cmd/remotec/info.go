@@ -72,6 +72,7 @@ var variables = []variable{
 		value: func() (string, error) { return goosremote.Value(), nil }},
 	{name: "REMOTEC_CACHE", doc: "directory of patched linkers, compiled stubs and programs of other hosts", value: cachedir.Dir},
 	{name: "REMOTEC_LOG", doc: "file to which build steps append a log"},
+	{name: processesVariable, doc: "processes that a program asks its server for, as N or N/PLACEMENT"},
 	{name: "REMOTEC_PLACEMENT", doc: "where new goroutines go: local, spread or balance"},
 	{name: "REMOTEC_CHAOS", doc: "fault injection for tests"},
 	{name: "REMOTEC_HAND", doc: "false: never hand open descriptors to a program"},

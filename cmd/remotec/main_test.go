@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,6 +94,8 @@ func TestScripts(t *testing.T) {
 				return os.Getuid() == 0, nil
 			case "userfaultfd":
 				return pager.Supported() == nil, nil
+			case "cpus":
+				return runtime.NumCPU() > 1, nil
 			case "cc":
 				_, err := exec.LookPath("gcc")
 				return err == nil, nil

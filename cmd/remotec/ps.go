@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -30,7 +31,8 @@ var psCommand = &command{
 	long: `
 Without -server it lists all sessions of this user on this machine. The counts
 of goroutines are those that the program sent last; -goroutines asks for new
-ones.`,
+ones. Of a program in several processes there is a line for each, with its
+number, host and process id there.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o psOptions
 		fs.StringVar(&o.server, "server", "", "list the sessions of the server at this `address`")
@@ -48,21 +50,31 @@ type psOptions struct {
 
 // psSession is one session as -json prints it.
 type psSession struct {
-	ID          uint64   `json:"id"`
-	PID         int      `json:"pid"`
-	ProcessPID  int      `json:"processPid"`
-	Path        string   `json:"path"`
-	Args        []string `json:"args"`
-	GoVersion   string   `json:"goVersion"`
-	BuildID     string   `json:"buildId"`
-	Started     string   `json:"started"`
-	Calls       uint64   `json:"calls"`
-	Links       int      `json:"links"`
-	Descriptors int      `json:"descriptors"`
-	Goroutines  uint64   `json:"goroutines"`
-	Created     uint64   `json:"created"`
-	Remote      string   `json:"remote,omitempty"`
-	Sites       []psSite `json:"sites,omitempty"`
+	ID          uint64      `json:"id"`
+	PID         int         `json:"pid"`
+	ProcessPID  int         `json:"processPid"`
+	Path        string      `json:"path"`
+	Args        []string    `json:"args"`
+	GoVersion   string      `json:"goVersion"`
+	BuildID     string      `json:"buildId"`
+	Started     string      `json:"started"`
+	Calls       uint64      `json:"calls"`
+	Links       int         `json:"links"`
+	Descriptors int         `json:"descriptors"`
+	Goroutines  uint64      `json:"goroutines"`
+	Created     uint64      `json:"created"`
+	Remote      string      `json:"remote,omitempty"`
+	Processes   []psProcess `json:"processes,omitempty"`
+	Sites       []psSite    `json:"sites,omitempty"`
+}
+
+// psProcess is one process of a session.
+type psProcess struct {
+	Number     int    `json:"number"`
+	Host       string `json:"host,omitempty"` // empty: the session's
+	PID        int    `json:"pid"`
+	Goroutines uint64 `json:"goroutines"`
+	Created    uint64 `json:"created"`
 }
 
 // psSite is a place that creates goroutines.
@@ -129,27 +141,38 @@ func (o *psOptions) ask(ctx context.Context, c *control.Client) ([]psSession, er
 	if err != nil {
 		return nil, err
 	}
-	var list []psSession
-	for _, i := range infos {
-		s := newPsSession(i)
-		if o.goroutines {
+	sites := map[uint64][]psSite{}
+	if o.goroutines {
+		for _, i := range infos {
 			g, err := c.Goroutines(ctx, i.ID, false)
 			if err != nil {
 				return nil, err
 			}
-			s.Goroutines, s.Created, s.Sites = g.Live, g.Created, psSites(g)
+			sites[i.ID] = psSites(g)
 		}
+		if infos, err = c.Sessions(ctx); err != nil { // with what they have just told
+			return nil, err
+		}
+	}
+	var list []psSession
+	for _, i := range infos {
+		s := newPsSession(i)
+		s.Sites = sites[i.ID]
 		list = append(list, s)
 	}
 	return list, nil
 }
 
 func newPsSession(i session.Info) psSession {
-	return psSession{
+	s := psSession{
 		ID: i.ID, PID: i.PID, ProcessPID: i.ProcessPID, Path: i.Path, Args: i.Args, GoVersion: i.GoVersion,
 		BuildID: i.BuildID, Started: i.Started.UTC().Format(time.RFC3339Nano), Calls: i.Calls, Links: i.Links,
 		Descriptors: i.Descriptors, Goroutines: i.Live, Created: i.Created, Remote: i.Remote,
 	}
+	for _, p := range i.Processes {
+		s.Processes = append(s.Processes, psProcess{Number: p.Number, Host: p.Host, PID: p.PID, Goroutines: p.Live, Created: p.Created})
+	}
+	return s
 }
 
 // psSites returns the sites of g, those with most live goroutines first.
@@ -178,8 +201,17 @@ func (o *psOptions) print(w io.Writer, list []psSession) error {
 		}
 		fmt.Fprintf(t, "%d\t%d\t%d\t%s\t%d\t%d\t%d\t%d\t%s\n", s.ID, s.PID, s.ProcessPID,
 			time.Since(started).Round(time.Second), s.Calls, s.Descriptors, s.Goroutines, s.Created, program)
-		if !o.goroutines {
+		if !o.goroutines && len(s.Processes) < 2 {
 			continue
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+		for _, p := range s.Processes {
+			if len(s.Processes) == 1 {
+				break // the line above says it all
+			}
+			fmt.Fprintf(t, "  process %d\t%s\tpid %d\t%d live\t%d created\n", p.Number, cmp.Or(p.Host, "this host"), p.PID, p.Goroutines, p.Created)
 		}
 		if err := t.Flush(); err != nil {
 			return err

@@ -34,7 +34,7 @@ this host and those, each gets one at least. -listen is where they find this
 host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o runOptions
-		fs.StringVar(&o.processes, "n", "1", "processes of the program")
+		fs.StringVar(&o.processes, "n", "1", "processes of the program; with -server, unless given, as many as that says")
 		fs.IntVar(&o.nodes, "nodes", 0, "other hosts that run processes of the program")
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` on which to wait for them")
 		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
@@ -43,7 +43,13 @@ host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 		fs.StringVar(&o.server, "server", "", "use the server at this `address` instead of an own one")
 		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what the server given by -server asks for")
 		fs.BoolVar(&o.hand, "hand", envOr("REMOTEC_HAND", "true") != "false", "hand open descriptors to the program, so that its reads and writes bypass the server")
-		return o.run
+		return func(args []string, std streams) error {
+			fs.Visit(func(f *flag.Flag) {
+				o.givenN = o.givenN || f.Name == "n"
+				o.givenPlacement = o.givenPlacement || f.Name == "placement"
+			})
+			return o.run(args, std)
+		}
 	},
 }
 
@@ -53,6 +59,7 @@ type runOptions struct {
 	server, token, listen             string
 	nodes                             int
 	hand                              bool
+	givenN, givenPlacement            bool
 }
 
 func (o *runOptions) run(args []string, std streams) error {
@@ -73,11 +80,10 @@ func (o *runOptions) run(args []string, std streams) error {
 		return usagef("-n %d: %d hosts need at least as many processes: -n %d", n, o.nodes+1, o.nodes+1)
 	case o.nodes >= session.MaxProcesses:
 		return usagef("-nodes %d: a session has at most %d processes", o.nodes, session.MaxProcesses)
-	case n > 1 && o.server != "":
-		return usagef("-n %d: this version runs a program in several processes with a server of its own only, without -server", n)
 	}
-	if !slices.Contains(placements, o.placement) {
-		return usagef("placement %q: not one of %s", o.placement, strings.Join(placements, ", "))
+	placement, err := parsePlacement(o.placement)
+	if err != nil {
+		return err
 	}
 	if o.http != "" {
 		return usagef("-http %s: this version has no page about a session; see remotec ps", o.http)
@@ -97,7 +103,7 @@ func (o *runOptions) run(args []string, std streams) error {
 	defer p.Remove()
 	var exit server.Exit
 	if o.server != "" {
-		exit, err = server.RunAt(o.server, o.token, server.Program{Program: *p})
+		exit, err = server.RunAt(o.server, o.token, server.Program{Program: *p, Env: o.asking()})
 	} else {
 		cfg := serverConfig()
 		cfg.Policy.Hand, cfg.Delay, cfg.PostDelay = o.hand, chaos.delay, chaos.post
@@ -106,15 +112,42 @@ func (o *runOptions) run(args []string, std streams) error {
 			Count: o.nodes, Listen: o.listen, Version: version(),
 			Say: func(line string) { fmt.Fprintf(std.err, "remotec: %s\n", line) },
 		}
-		if o.placement == "spread" {
-			cfg.Placement = server.PlaceSpread
-		}
+		cfg.Placement = placement
 		exit, err = server.Run(cfg, server.Program{Program: *p})
 	}
 	if err != nil {
 		return err
 	}
 	return exitStatus(exit.Code())
+}
+
+// parsePlacement reads a word of -placement.
+func parsePlacement(word string) (server.Placement, error) {
+	i := slices.Index(placements, word)
+	if i < 0 {
+		return 0, usagef("placement %q: not one of %s", word, strings.Join(placements, ", "))
+	}
+	return []server.Placement{server.PlaceLocal, server.PlaceSpread, server.PlaceBalance}[i], nil
+}
+
+// processesVariable is how a program asks its server for processes, and for a
+// placement: N, N/PLACEMENT or /PLACEMENT.
+const processesVariable = "REMOTEC_PROCESSES"
+
+// asking returns the environment of a program that is to ask the server given by
+// -server for what the flags say.
+func (o *runOptions) asking() []string {
+	ask := ""
+	if o.givenN {
+		ask = o.processes
+	}
+	if o.givenPlacement || os.Getenv("REMOTEC_PLACEMENT") != "" {
+		ask += "/" + o.placement
+	}
+	if ask == "" {
+		return nil
+	}
+	return append(os.Environ(), processesVariable+"="+ask)
 }
 
 // faults are what is injected: delays, so far.

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"remotec.dev/server"
+	"remotec.dev/server/session"
 )
 
 var serveCommand = &command{
@@ -24,11 +26,18 @@ environment or with the flag -go.remote=ADDR.
 Programs of other users cannot attach through a unix socket. Over TCP they
 need the token: on a loopback address the server makes one up, which programs
 and tools of the same user find by themselves; on any other address it must be
-given, here and in REMOTEC_TOKEN for programs.`,
+given, here and in REMOTEC_TOKEN for programs.
+
+With -n N a program that is started on this host runs in N processes, the
+others of which are started by the server; "remotec run -server ADDR -n N" and
+REMOTEC_PROCESSES=N in its environment ask for another number. A program that
+comes from another host runs in one.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		listen := fs.String("listen", "", "`address` to listen on, host:port or unix:/path")
 		token := fs.String("token", os.Getenv("REMOTEC_TOKEN"), "what programs must present over TCP")
 		hand := fs.Bool("hand", envOr("REMOTEC_HAND", "true") != "false", "hand open descriptors to programs on this host")
+		n := fs.Int("n", 1, "processes of each program on this host that does not say how many it wants")
+		placement := fs.String("placement", envOr("REMOTEC_PLACEMENT", "balance"), "where goroutines of such programs go: "+strings.Join(placements, ", "))
 		http := fs.String("http", "", "serve a page about the sessions at this `address`")
 		verbose := fs.Bool("v", false, "log sessions and refusals")
 		return func(args []string, std streams) error {
@@ -37,13 +46,19 @@ given, here and in REMOTEC_TOKEN for programs.`,
 				return noArgs(args)
 			case *listen == "":
 				return usagef("-listen is missing: -listen 127.0.0.1:0 or -listen unix:/path")
+			case *n < 1 || *n > session.MaxProcesses:
+				return usagef("-n %d: a program has 1 to %d processes", *n, session.MaxProcesses)
 			case *http != "":
 				return usagef("-http %s: this version has no page about sessions; see remotec ps", *http)
+			}
+			place, err := parsePlacement(*placement)
+			if err != nil {
+				return err
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			cfg := serverConfig()
-			cfg.Policy.Hand = *hand
+			cfg.Policy.Hand, cfg.Processes, cfg.Placement = *hand, *n, place
 			if *verbose {
 				cfg.LogTo = func(w io.Writer) *slog.Logger { return server.NewLog(w, slog.LevelInfo) }
 			}

@@ -66,6 +66,12 @@ const (
 	// NrCollect is a step of the process's garbage collection: args[0] is
 	// CollectBegin and so on. Lists of addresses are 8 bytes each.
 	NrCollect
+	// NrTracebacks has the other processes print their goroutines, for the
+	// traceback with which the program ends: at level of detail args[0]. The reply
+	// comes when they have, or do not.
+	NrTracebacks
+	// NrTraced answers EventTraceback: args[0] is the number of the request.
+	NrTraced
 	nrLast
 )
 

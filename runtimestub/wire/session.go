@@ -15,7 +15,18 @@ type Attach struct {
 	Path       string // executable
 	Cwd        string
 	Args       []string
+	// Processes and Placement are what the program asks for; 0: what the server
+	// gives.
+	Processes uint32
+	Placement uint32
 }
+
+// Placements that a program may ask for.
+const (
+	PlaceLocal = 1 + iota
+	PlaceSpread
+	PlaceBalance
+)
 
 // Flags of Attach.
 const (
@@ -56,6 +67,9 @@ const (
 	PolicyStdio
 	// PolicySpread: each new goroutine goes to the next process in turn.
 	PolicySpread
+	// PolicyBalance: a goroutine that has not begun may go to a process that has
+	// nothing to do.
+	PolicyBalance
 )
 
 // RefuseCode says why an attach was refused.
@@ -69,6 +83,10 @@ const (
 	RefuseCPU
 	RefuseBusy
 	RefuseProtocol
+	// RefuseAgain: the program is to run in several processes, which it cannot
+	// become: it is to execute itself with the message as REMOTEC_PROCESS, and attach
+	// again on the same connection.
+	RefuseAgain
 )
 
 // Refused is the server's other answer to Attach.
@@ -102,28 +120,28 @@ type EventKind uint32
 
 // Events, server to process.
 const (
-	EventSignal   EventKind = 1 + iota // N: signal number
-	EventReady                         // A: cookie, N: epoll events
-	EventReport                        // the process is to send a Goroutines message; N: 1 with the live list
-	EventEnd                           // the session is over; Text: why, N: exit status
-	EventMemory                        // the memory of the process is served
-	EventProbe                         // the process is to say by NrAsleep whether it is asleep; A: number of the probe
-	EventDeadlock                      // all processes are asleep; N: goroutines of the program
-	EventPost                          // a message of another process: N: PostSpawn ..., A to D as there
-	EventCollect                       // the process is to collect its garbage, as a part of a whole collection
+	EventSignal    EventKind = 1 + iota // N: signal number
+	EventReady                          // A: cookie, N: epoll events
+	EventReport                         // the process is to send a Goroutines message; N: 1 with the live list
+	EventEnd                            // the session is over; Text: why, N: exit status
+	EventMemory                         // the memory of the process is served
+	EventProbe                          // the process is to say by NrAsleep whether it is asleep; A: number of the probe
+	EventDeadlock                       // all processes are asleep; N: goroutines of the program
+	EventPost                           // a message of another process: N: PostSpawn ..., A to D as there
+	EventCollect                        // the process is to collect its garbage, as a part of a whole collection
+	EventTraceback                      // the process is to print its goroutines as another one ends the program, and say so by NrTraced; A: number of the request, N: level of detail
+	EventExit                           // the program ended in another process, with status N: end as it did
 )
 
 // Messages between the processes of a session.
 const (
-	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement
+	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement, C number of the goroutine that executed it
 	PostReady              // make a goroutine ready: A its descriptor, a runtime.g
 	PostTimers             // a timer is due earlier than its process knows: A time in ns
 	PostSend               // send: A channel, B element or address of its box, C who waits, D flags
 	PostReceive            // receive: as PostSend; B address of the box that the element goes to
 	PostSelect             // select: A one of the channels, C the selection
 	PostAnswer             // the answer to these: A who waits, B element, D flags
-	PostAcquire            // wait for a semaphore: B its address, C who waits, D 1 for a place at the head of the queue
-	PostRelease            // release a semaphore: B its address
 )
 
 // Event is a message from the server that answers nothing.
@@ -163,7 +181,7 @@ type Goroutines struct {
 func PutAttach(dst []byte, a *Attach) ([]byte, bool) {
 	var w builder
 	p := w.start(dst, uint16(TagAttach))
-	at := w.newStruct(p, 3, 6)
+	at := w.newStruct(p, 4, 6)
 	if !w.ok {
 		return nil, false
 	}
@@ -172,10 +190,12 @@ func PutAttach(dst []byte, a *Attach) ([]byte, bool) {
 	put32(w.b[at+8:], a.Umask)
 	put32(w.b[at+12:], a.Flags)
 	put64(w.b[at+16:], a.CPU)
+	put32(w.b[at+24:], a.Processes)
+	put32(w.b[at+28:], a.Placement)
 	for i, s := range [...]string{a.GoVersion, a.BuildID, a.Token, a.Path, a.Cwd} {
-		w.text(at+24+8*i, s)
+		w.text(at+32+8*i, s)
 	}
-	w.textList(at+24+40, a.Args)
+	w.textList(at+32+40, a.Args)
 	return w.finish()
 }
 
@@ -185,7 +205,8 @@ func GetAttach(frame []byte) (*Attach, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Attach{APIVersion: o.u32(0), PID: o.u32(4), Umask: o.u32(8), Flags: o.u32(12), CPU: o.u64(16)}
+	a := &Attach{APIVersion: o.u32(0), PID: o.u32(4), Umask: o.u32(8), Flags: o.u32(12), CPU: o.u64(16),
+		Processes: o.u32(24), Placement: o.u32(28)}
 	for i, s := range [...]*string{&a.GoVersion, &a.BuildID, &a.Token, &a.Path, &a.Cwd} {
 		if *s, err = o.text(i); err != nil {
 			return nil, err

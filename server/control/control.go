@@ -134,6 +134,20 @@ func putInfo(to capnp.SessionInfo, i *session.Info) error {
 	to.SetDescriptors(uint32(i.Descriptors))
 	to.SetGoroutines(i.Live)
 	to.SetCreated(i.Created)
+	procs, err := to.NewProcesses(int32(len(i.Processes)))
+	if err != nil {
+		return err
+	}
+	for k, p := range i.Processes {
+		own := procs.At(k)
+		own.SetNumber(uint32(p.Number))
+		own.SetPid(uint32(p.PID))
+		own.SetGoroutines(p.Live)
+		own.SetCreated(p.Created)
+		if err := own.SetHost(p.Host); err != nil {
+			return err
+		}
+	}
 	args, err := capnplib.NewTextList(to.Segment(), int32(len(i.Args)))
 	if err != nil {
 		return err
@@ -168,6 +182,20 @@ func getInfo(from capnp.SessionInfo) (session.Info, error) {
 			}
 			i.Args = append(i.Args, a)
 		}
+	}
+	procs, err := from.Processes()
+	if err != nil {
+		return i, err
+	}
+	for k := range procs.Len() {
+		own := procs.At(k)
+		host, err := own.Host()
+		if err != nil {
+			return i, err
+		}
+		i.Processes = append(i.Processes, session.ProcessInfo{
+			Number: int(own.Number()), PID: int(own.Pid()), Host: host, Live: own.Goroutines(), Created: own.Created(),
+		})
 	}
 	return i, errors.Join(errs[:]...)
 }

@@ -25,7 +25,6 @@ type signals struct {
 	forward uint64         // signals that are sent to the program; guarded by mu
 	pending uint64         // caught and not yet sent; guarded by mu
 	ignored uint64         // at the start; immutable
-	by      [64]int        // process that asked for the signal last; guarded by mu
 	wake    chan struct{}
 	done    chan struct{}
 }
@@ -96,7 +95,8 @@ func (s *signals) send() {
 		s.mu.Unlock()
 		for ; pending != 0; pending &= pending - 1 {
 			n := bits.TrailingZeros64(pending) + 1
-			if err := s.os.cfg.Events(s.wanted(n), &wire.Event{Kind: wire.EventSignal, N: uint32(n)}); err != nil {
+			// The first process has the handlers of all.
+			if err := s.os.cfg.Events(0, &wire.Event{Kind: wire.EventSignal, N: uint32(n)}); err != nil {
 				// Most likely the program has just ended; whoever reads from
 				// it tells if not.
 				s.os.cfg.Log.Info("a signal was not sent to the program", "signal", n, "err", err)
@@ -105,15 +105,8 @@ func (s *signals) send() {
 	}
 }
 
-// wanted returns the process that signal n is for.
-func (s *signals) wanted(n int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.by[n-1]
-}
-
 // set does what NrSignal asks for.
-func (s *signals) set(process int, op, number uint64) syscall.Errno {
+func (s *signals) set(op, number uint64) syscall.Errno {
 	if number == 0 || number > 64 {
 		return syscall.EINVAL
 	}
@@ -129,7 +122,6 @@ func (s *signals) set(process int, op, number uint64) syscall.Errno {
 	}
 	switch op {
 	case wire.SignalNotify:
-		s.by[n-1] = process
 		s.forward |= bit(n)
 		signal.Notify(s.ch, sig)
 	case wire.SignalIgnore:

@@ -155,7 +155,7 @@ func (t *thread) pseudo(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 		}
 		return 0, 0, 0
 	case wire.NrSignal:
-		return 0, 0, t.os.signals.set(t.id.Process(), c.Args[0], c.Args[1])
+		return 0, 0, t.os.signals.set(c.Args[0], c.Args[1])
 	case wire.NrLease:
 		if t.os.cfg.Lease != nil {
 			return t.os.cfg.Lease(c.Args[0]), 0, 0

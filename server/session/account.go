@@ -24,6 +24,16 @@ type Info struct {
 	Live        uint64
 	Created     uint64
 	Remote      string
+	Processes   []ProcessInfo // those that have attached
+}
+
+// ProcessInfo is what is known of one process of a session.
+type ProcessInfo struct {
+	Number  int
+	PID     int    // on its host
+	Host    string // name of its host; empty: the session's
+	Live    uint64
+	Created uint64
 }
 
 // ID returns the session's number.
@@ -50,13 +60,24 @@ func (s *Session) Info() Info {
 	for l := range s.links {
 		i.Calls += l.calls.Load()
 	}
-	i.Live, i.Created = s.account.Live, s.account.Created
+	for _, p := range s.procs {
+		if p == nil {
+			continue
+		}
+		i.Live += p.account.Live
+		i.Created += p.account.Created
+		own := ProcessInfo{Number: p.number, PID: p.pid, Live: p.account.Live, Created: p.account.Created}
+		if s.cfg.Host != nil {
+			own.Host = s.cfg.Host(p.number)
+		}
+		i.Processes = append(i.Processes, own)
+	}
 	return i
 }
 
-// Goroutines asks the program for a fresh account, with its live goroutines
-// one by one where all is set, and waits for at most timeout. Where none
-// comes it returns the last one.
+// Goroutines asks all processes of the program for a fresh account, with live
+// goroutines one by one where all is set, and waits for at most timeout. Of a process
+// that sends none it takes the last one.
 func (s *Session) Goroutines(all bool, timeout time.Duration) *wire.Goroutines {
 	s.mu.Lock()
 	asked := s.asked
@@ -67,9 +88,16 @@ func (s *Session) Goroutines(all bool, timeout time.Duration) *wire.Goroutines {
 		if all {
 			e.N = 1
 		}
-		// On its own: a program that does not read must not hold up who
-		// asks. There is one such request at a time.
-		go s.event(e)
+		for _, p := range s.procs {
+			if p == nil {
+				continue
+			}
+			p.asked = true
+			s.awaited++
+			// On its own: a program that does not read must not hold up who
+			// asks. There is one such request at a time.
+			go p.event(e)
+		}
 	}
 	s.mu.Unlock()
 	timer := time.NewTimer(timeout)
@@ -80,16 +108,60 @@ func (s *Session) Goroutines(all bool, timeout time.Duration) *wire.Goroutines {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.account
+	var list []*wire.Goroutines
+	for _, p := range s.procs {
+		if p != nil {
+			list = append(list, p.account)
+		}
+	}
+	return total(list)
 }
 
-// report stores an account that the program sent.
-func (s *Session) report(g *wire.Goroutines) {
+// report stores an account that process p sent.
+func (s *Session) report(p *process, g *wire.Goroutines) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.account = g
-	if s.asked != nil {
+	p.account = g
+	if !p.asked {
+		return
+	}
+	p.asked = false
+	if s.awaited--; s.awaited == 0 {
 		close(s.asked)
 		s.asked = nil
 	}
+}
+
+// total adds up the accounts of processes of one binary, where a site has the same
+// program counter in each.
+func total(list []*wire.Goroutines) *wire.Goroutines {
+	if len(list) == 1 {
+		return list[0]
+	}
+	sum := &wire.Goroutines{}
+	sites := map[uint64]int{} // index in sum.Sites
+	for _, g := range list {
+		sum.Created += g.Created
+		sum.Ended += g.Ended
+		sum.Live += g.Live
+		for i, n := range g.Hooks {
+			if i == len(sum.Hooks) {
+				sum.Hooks = append(sum.Hooks, 0)
+			}
+			sum.Hooks[i] += n
+		}
+		for _, site := range g.Sites {
+			i, ok := sites[site.PC]
+			if !ok {
+				sites[site.PC] = len(sum.Sites)
+				sum.Sites = append(sum.Sites, site)
+				continue
+			}
+			sum.Sites[i].Created += site.Created
+			sum.Sites[i].Ended += site.Ended
+			sum.Sites[i].Live += site.Live
+		}
+		sum.List = append(sum.List, g.List...)
+	}
+	return sum
 }

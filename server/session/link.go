@@ -166,6 +166,9 @@ func (l *link) loop(in []byte, n int) error {
 			time.Sleep(l.s.cfg.Delay)
 		}
 		l.calls.Add(1)
+		if call.Nr == wire.NrWriteErr {
+			l.p.printed.Add(1)
+		}
 		reply, hand := l.common(&call, out)
 		if reply == nil {
 			reply, hand = thread.Call(&call, out)
@@ -182,16 +185,23 @@ func (l *link) loop(in []byte, n int) error {
 // common carries out the calls that are between the processes of the session;
 // it returns nil for any other.
 func (l *link) common(c *wire.Call, dst []byte) (reply []byte, hand []int) {
-	if c.Nr != wire.NrCollect && c.Nr != wire.NrAsleep {
+	switch c.Nr {
+	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced:
+	default:
 		return nil, nil
 	}
 	var w wire.ReplyWriter
 	w.Start(dst)
 	var r1 uint64
 	var e syscall.Errno
-	if c.Nr == wire.NrAsleep {
+	switch c.Nr {
+	case wire.NrAsleep:
 		l.s.sleep.answer(l.p, c)
-	} else {
+	case wire.NrTracebacks:
+		l.s.tracebacks(l.p, uint32(c.Args[0]))
+	case wire.NrTraced:
+		l.p.traced(c.Args[0])
+	default:
 		r1, e = l.p.collect(c, &w)
 	}
 	reply, _ = w.Finish(uint32(e), 0, r1, 0)

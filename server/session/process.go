@@ -25,18 +25,24 @@ type process struct {
 	out    []byte
 	used   int // bytes of out that are to be written
 
-	touched []*process    // those for which this one's messages were queued
-	call    wire.Call     // the last one on the control connection
-	posted  atomic.Uint64 // messages of it that were passed on
-	memory  bool          // it has sent its memory; guarded by Session.mu
-	far     func() error  // for a process on another host, attaches its memory; else nil
+	touched []*process       // those for which this one's messages were queued
+	call    wire.Call        // the last one on the control connection
+	posted  atomic.Uint64    // messages of it that were passed on
+	memory  bool             // it has sent its memory; guarded by Session.mu
+	pid     int              // on its host; immutable
+	asked   bool             // for an account; guarded by Session.mu
+	account *wire.Goroutines // the last one that it sent; guarded by Session.mu
+	far     func() error     // for a process on another host, attaches its memory; else nil
+
+	tracing tracing
+	printed atomic.Uint64 // how often its runtime wrote
 
 	collectMu sync.Mutex
 	collector collector // guarded by collectMu
 }
 
 func newProcess(s *Session, number int, r *fds.FrameReader) *process {
-	p := &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096)}
+	p := &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{}}
 	if s.cfg.Far != nil {
 		p.far = s.cfg.Far(number)
 	}
@@ -65,6 +71,9 @@ func (p *process) answer() error {
 	}
 	if cfg.Spread {
 		answer.Policy |= wire.PolicySpread
+	}
+	if cfg.Balance {
+		answer.Policy |= wire.PolicyBalance
 	}
 	frame, ok := wire.PutAttached(make([]byte, 4096), &answer)
 	if !ok {
@@ -137,7 +146,7 @@ func (p *process) message(frame []byte) error {
 		if err != nil {
 			return err
 		}
-		p.s.report(g)
+		p.s.report(p, g)
 		return nil
 	}
 	return fmt.Errorf("message of kind %d is not for a control connection", kind)

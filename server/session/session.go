@@ -74,6 +74,8 @@ type Config struct {
 	Processes int
 	// Spread places each new goroutine in the next process in turn.
 	Spread bool
+	// Balance lets processes of one host share goroutines that have not begun.
+	Balance bool
 	// Memory keeps the memory of several processes coherent, which Layout
 	// describes.
 	Memory *pager.Pager
@@ -81,6 +83,9 @@ type Config struct {
 	// Far returns, for a process on another host, what makes its memory that of
 	// the session; nil for a process of this host. Config.Far may be nil.
 	Far func(process int) (attach func() error)
+	// Host returns the name of the host of a process, empty for this one. It may be
+	// nil.
+	Host func(process int) string
 	// Hidden reports whether a child of the session process is one of the
 	// program's further processes.
 	Hidden func(pid int) bool
@@ -115,9 +120,9 @@ type Session struct {
 	mu      sync.Mutex
 	links   map[*link]struct{}
 	closed  bool
-	account *wire.Goroutines // last one the program sent
-	asked   chan struct{}    // closed when the next account arrives; nil: none is asked for
-	idle    sync.WaitGroup   // link threads
+	asked   chan struct{}  // closed when all accounts that are asked for are there; nil: none is. Guarded by mu
+	awaited int            // processes whose accounts are not; guarded by mu
+	idle    sync.WaitGroup // link threads
 }
 
 // Open takes the program process into a session: it answers its attach,
@@ -125,7 +130,7 @@ type Session struct {
 func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s := &Session{
 		cfg: cfg, attach: a, started: time.Now(), key: cfg.Key,
-		links: make(map[*link]struct{}), account: &wire.Goroutines{},
+		links: make(map[*link]struct{}),
 		procs: make([]*process, max(cfg.Processes, 1)),
 	}
 	s.waiting = make([][]wire.Event, len(s.procs))
@@ -137,6 +142,7 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 		s.whole = whole{marks: coherence.NewWhole(cfg.Memory.Pins(), wholeLimits), bytes: make([]uint64, len(s.procs)), pause: wholePause}
 	}
 	s.process = newProcess(s, 0, r)
+	s.process.pid = int(a.PID)
 	s.procs[0] = s.process
 	if s.key == nil {
 		s.key = make([]byte, 16)
@@ -216,9 +222,13 @@ func (s *Session) lease(asked uint64) uint64 {
 	return s.cfg.Lease(s.cfg.ID, asked)
 }
 
-// End tells the program that its session is over. It does not wait for a
-// client that does not read.
+// End tells the program that its session is over, unless it has said that it
+// ends: then its other processes are about to be killed, and have nothing to say.
+// It does not wait for a client that does not read.
 func (s *Session) End(why string) {
+	if _, ok := s.Exited(); ok {
+		return
+	}
 	s.mu.Lock()
 	procs := slices.Clone(s.procs)
 	s.mu.Unlock()
@@ -227,6 +237,15 @@ func (s *Session) End(why string) {
 			p.end(why)
 		}
 	}
+}
+
+// Leave ends the first process as the program has ended in another one: with
+// that exit status, or by that signal where it is not 0.
+func (s *Session) Leave(status, signal int) error {
+	if signal != 0 {
+		return s.eventTo(0, &wire.Event{Kind: wire.EventEnd, N: uint32(signal)})
+	}
+	return s.eventTo(0, &wire.Event{Kind: wire.EventExit, N: uint32(status)})
 }
 
 // Close ends the links and waits for link threads that are not inside a

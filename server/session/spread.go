@@ -49,6 +49,7 @@ func Layout(path string, n int) (coherence.Layout, error) {
 // reads what it sends.
 func (s *Session) Join(number int, r *fds.FrameReader, a *wire.Attach) (interface{ Run() error }, error) {
 	p := newProcess(s, number, r)
+	p.pid = int(a.PID)
 	if a.BuildID != s.attach.BuildID {
 		return nil, fmt.Errorf("process %d runs another binary than the first", number)
 	}

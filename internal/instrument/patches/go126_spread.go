@@ -176,6 +176,30 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany && remotePlace(fn, sys.GetCallerPC()) { return }"},
 	},
 	{
+		Name:    "backlog-due",
+		Reason:  "goroutines that have not begun wait beside the run queues",
+		Package: "runtime", File: "proc.go", Func: "findRunnable",
+		Edit: InsertBefore{Anchor: "if pp.schedtick%61 == 0 && !sched.runq.empty() {", Code: "if remoteMany && remoteDue(pp) { if gp := remoteTakeBacklog(); gp != nil { return gp, false, false } }"},
+	},
+	{
+		Name:    "backlog",
+		Reason:  "as backlog-due, where there is nothing else to run",
+		Package: "runtime", File: "proc.go", Func: "findRunnable",
+		Edit: InsertBefore{Anchor: "if netpollinited() && netpollAnyWaiters() && sched.lastpoll.Load() != 0 && sched.pollingNet.Swap(1) == 0 {", Code: "if remoteMany && remoteBacklog.n.Load() != 0 { if gp := remoteTakeBacklog(); gp != nil { return gp, false, false } }"},
+	},
+	{
+		Name:    "backlog-handoff",
+		Reason:  "a P whose thread blocks has the backlog to run",
+		Package: "runtime", File: "proc.go", Func: "handoffp",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteBacklog.n.Load() != 0 { startm(pp, false, false); return }"},
+	},
+	{
+		Name:    "backlog-last-look",
+		Reason:  "what was put into the backlog while a P went idle is not forgotten",
+		Package: "runtime", File: "proc.go", Func: "checkRunqsNoP",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteBacklog.n.Load() != 0 { lock(&sched.lock); pp, _ := pidlegetSpinning(0); unlock(&sched.lock); return pp }"},
+	},
+	{
 		Name:    "ready",
 		Reason:  "a g is run by the process in whose slot it is",
 		Package: "runtime", File: "proc.go", Func: "goready",
@@ -218,16 +242,10 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany { return }"},
 	},
 	{
-		Name:    "semaphore-acquire",
-		Reason:  "a semaphore is waited for in its home, rather than by moving lists of waiters to and fro",
-		Package: "runtime", File: "sema.go", Func: "semacquire1",
-		Edit: InsertBefore{Anchor: "s := acquireSudog()", Code: "if home, away := remoteSemaAway(addr); away { remoteSemacquire(addr, home, lifo, profile, skipframes, reason); return }"},
-	},
-	{
-		Name:    "semaphore-release",
-		Reason:  "as semaphore-acquire",
-		Package: "runtime", File: "sema.go", Func: "semrelease1",
-		Edit: InsertAtEntry{Code: "if home, away := remoteSemaAway(addr); away { remotePostMore(home, remotePostRelease, 0, uint64(uintptr(unsafe.Pointer(addr))), 0, 0, nil, 0); KeepAlive(addr); return }"},
+		Name:    "semaphore",
+		Reason:  "waiters of several processes meet in one table",
+		Package: "runtime", File: "sema.go", Func: "(*semTable).rootFor",
+		Edit: InsertAtEntry{Code: "if remoteMany { return remoteRootFor(t, addr) }"},
 	},
 	{
 		Name:    "mutex-fairness",
@@ -276,6 +294,140 @@ var spreadPatches = []Patch{
 		Reason:  "a timer is run by the process whose heap it is in",
 		Package: "runtime", File: "time.go", Func: "(*timer).modify",
 		Edit: InsertBefore{Anchor: "if wake {", Code: "if wake && remoteMany { remoteWakeTimers(t, when) }"},
+	},
+}
+
+// The goroutines and settings of the program are those of all of its processes:
+// remotec_whole.go.
+var wholePatches = []Patch{
+	{
+		Name:    "traceback-panic",
+		Reason:  "the goroutines of a program that panics are those of all of its processes",
+		Package: "runtime", File: "panic.go", Func: "dopanic_m",
+		Edit: ReplaceCall{From: "tracebackothers", To: "remoteTracebackOthers"},
+	},
+	{
+		Name:    "traceback-signal",
+		Reason:  "as traceback-panic",
+		Package: "runtime", File: "signal_unix.go", Func: "sighandler",
+		Edit: ReplaceCall{From: "tracebackothers", To: "remoteTracebackOthers"},
+	},
+	{
+		Name:    "traceback-level",
+		Reason:  "how much a traceback shows is a setting of the program",
+		Package: "runtime", File: "runtime1.go", Func: "setTraceback",
+		Edit: RenameFunc{To: "remoteSetTraceback"},
+	},
+	{
+		Name:    "main-further",
+		Reason:  "the main goroutine of a further process is none of the program's",
+		Package: "runtime", File: "traceback.go", Func: "isSystemGoroutine",
+		Edit: InsertBefore{
+			Anchor: "if f.funcID == abi.FuncID_runtime_main || f.funcID == abi.FuncID_corostart || f.funcID == abi.FuncID_handleAsyncEvent {",
+			Code:   "if remoteSelf != 0 && f.funcID == abi.FuncID_runtime_main { return true }",
+		},
+	},
+	{
+		Name:    "goroutine-number",
+		Reason:  "no two goroutines of a program have the same number",
+		Package: "runtime", File: "proc.go", Func: "newproc1",
+		Edit: InsertAfter{Anchor: "newg.goid = pp.goidcache", Code: "if remoteMany { newg.goid = remoteGoid(newg.goid) }"},
+	},
+	{
+		Name:    "goroutine-number-c",
+		Reason:  "as goroutine-number, for threads that C code made",
+		Package: "runtime", File: "proc.go", Func: "oneNewExtraM",
+		Edit: InsertAfter{Anchor: "gp.goid = sched.goidgen.Add(1)", Code: "if remoteMany { gp.goid = remoteGoid(gp.goid) }"},
+	},
+	{
+		Name:    "stack-all",
+		Reason:  "as traceback-panic",
+		Package: "runtime", File: "mprof.go", Func: "Stack",
+		Edit: InsertBefore{Anchor: "return n", Code: "if all && remoteMany && remoteOn { n += remoteStacks(buf[n:]) }"},
+	},
+	{
+		Name:    "stack-backlog",
+		Reason:  "as stack-all, for goroutines that have not begun",
+		Package: "runtime", File: "mprof.go", Func: "Stack",
+		Edit: InsertAtEntry{Code: "if all && remoteMany { remoteBegin() }"},
+	},
+	{
+		Name:    "goroutine-profile",
+		Reason:  "as traceback-panic",
+		Package: "runtime", File: "mprof.go", Func: "goroutineProfileWithLabels",
+		Edit: ReplaceCall{From: "goroutineProfileWithLabelsConcurrent", To: "remoteGoroutineProfile"},
+	},
+	{
+		Name:    "memory-statistics",
+		Reason:  "the program's memory is that of all of its processes",
+		Package: "runtime", File: "mstats.go", Func: "ReadMemStats",
+		Edit: RenameFunc{To: "remoteReadMemStats"},
+	},
+	{
+		Name:    "set-gomaxprocs",
+		Reason:  "settings of the runtime are the program's: each process gets them",
+		Package: "runtime", File: "debug.go", Func: "GOMAXPROCS",
+		Edit: RenameFunc{To: "remoteGOMAXPROCS"},
+	},
+	{
+		Name:    "set-default-gomaxprocs",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "debug.go", Func: "SetDefaultGOMAXPROCS",
+		Edit: RenameFunc{To: "remoteSetDefaultGOMAXPROCS"},
+	},
+	{
+		Name:    "set-gc-percent",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "mgcpacer.go", Func: "setGCPercent",
+		Edit: RenameFunc{To: "remoteSetGCPercent"},
+	},
+	{
+		Name:    "set-memory-limit",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "mgcpacer.go", Func: "setMemoryLimit",
+		Edit: RenameFunc{To: "remoteSetMemoryLimit"},
+	},
+	{
+		Name:    "set-max-stack",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "rdebug.go", Func: "setMaxStack",
+		Edit: RenameFunc{To: "remoteSetMaxStack"},
+	},
+	{
+		Name:    "set-max-threads",
+		Reason:  "as set-gomaxprocs",
+		Package: "runtime", File: "proc.go", Func: "setMaxThreads",
+		Edit: RenameFunc{To: "remoteSetMaxThreads"},
+	},
+	{
+		Name:    "signal-ignored",
+		Reason:  "the program's signals arrive at its first process, which knows what is ignored",
+		Package: "runtime", File: "sigqueue.go", Func: "signal_ignored",
+		Edit: RenameFunc{To: "remoteSignalIgnored"},
+	},
+	{
+		Name:    "signal-ignored-own",
+		Reason:  "a signal handler cannot ask another process",
+		Package: "runtime", File: "signal_unix.go", Func: "sighandler",
+		Edit: ReplaceCall{From: "signal_ignored", To: "remoteSignalIgnored"},
+	},
+	{
+		Name:    "signal-ignored-pipe",
+		Reason:  "as signal-ignored-own: it is asked on the system stack",
+		Package: "runtime", File: "signal_unix.go", Func: "sigpipe",
+		Edit: ReplaceCall{From: "signal_ignored", To: "remoteSignalIgnored"},
+	},
+	{
+		Name:    "signal-pipe",
+		Reason:  "as signal-ignored, for the signal of a broken standard stream",
+		Package: "runtime", File: "signal_unix.go", Func: "os_sigpipe",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteOn && remoteSelf != 0 { remoteNewOp(remoteOpSignalPipe).at(0); return }"},
+	},
+	{
+		Name:    "free-os-memory",
+		Reason:  "as memory-statistics",
+		Package: "runtime", File: "mheap.go", Func: "runtime_debug_freeOSMemory",
+		Edit: RenameFunc{To: "remoteFreeOSMemory"},
 	},
 }
 
