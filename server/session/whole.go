@@ -44,7 +44,7 @@ func (w *whole) ended(now time.Time, process int, bytes uint64, roots int, part,
 			w.bytes[process] = bytes
 			w.pause = max(wholePause, wholeShare*took)
 		} else if process == 0 { // one of those that failed with it
-			w.pause = min(max(2*w.pause, wholeShare*took), wholeLongest)
+			w.pause = min(max(2*w.pause, took), wholeLongest)
 		}
 	}
 	if part || bytes <= 2*w.bytes[process]+wholeLeast || roots < wholePinned || now.Sub(w.asked) <= w.pause {

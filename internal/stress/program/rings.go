@@ -15,8 +15,8 @@ type ring struct {
 const ringSize = 8
 
 // makeRings makes garbage cycles for some time, whose objects are in the heaps of
-// different processes, and prints how many megabytes these had, how large a heap
-// was at most meanwhile, and how large one is after a collection.
+// different processes, and prints how many megabytes these had, how large the heaps
+// were at most meanwhile, and how large they are after a collection.
 func makeRings(length time.Duration) {
 	made, worst := uint64(0), uint64(0)
 	for start := time.Now(); time.Since(start) < length; {
@@ -33,28 +33,17 @@ func makeRings(length time.Duration) {
 		}
 		made += ringSize * uint64(len(ring{}.load))
 		if made/(ringSize*uint64(len(ring{}.load)))%64 == 0 {
-			worst = max(worst, largestHeap())
+			worst = max(worst, heap())
 		}
 	}
-	worst = max(worst, largestHeap())
+	worst = max(worst, heap())
 	runtime.GC()
-	fmt.Println(made>>20, worst>>20, largestHeap()>>20)
+	fmt.Println(made>>20, worst>>20, heap()>>20)
 }
 
-// largestHeap is how many bytes the largest heap of all processes has; it asks in
-// enough goroutines that each process runs some.
-func largestHeap() (bytes uint64) {
-	heaps := make(chan uint64)
-	const goroutines = 16
-	for range goroutines {
-		go func() {
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			heaps <- m.HeapAlloc
-		}()
-	}
-	for range goroutines {
-		bytes = max(bytes, <-heaps)
-	}
-	return bytes
+// heap is how many bytes the heaps of all processes have.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
