@@ -51,6 +51,7 @@ type page struct {
 	home      int16
 	migration migration
 	hold      hold
+	pinned    pinned
 }
 
 // held is the set of pages of other homes that a process may write to.

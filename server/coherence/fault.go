@@ -137,7 +137,7 @@ func (d *Directory) share(p *page, addr uintptr, process int, to Memory) error {
 	p.migration.shared(p, process)
 	p.exclusive = false
 	p.holders.Add(process)
-	d.pins.PinPage(buf, affected)
+	d.pins.PinPage(buf, affected, &p.pinned)
 	if exclusive && owner != int(p.home) {
 		d.release(owner, addr)
 	}
@@ -197,7 +197,7 @@ func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byt
 	if process != int(p.home) {
 		d.hold(process, addr)
 	}
-	d.pins.PinPage(data, affected)
+	d.pins.PinPage(data, affected, &p.pinned)
 	if p.exclusive && int(p.owner) != process {
 		d.release(int(p.owner), addr)
 	}

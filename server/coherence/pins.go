@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -29,6 +30,7 @@ type Pins struct {
 	flights map[uint64]flight
 	token   uint64
 
+	seed    uint64 // of the hash of pinned
 	unsound unsoundness
 }
 
@@ -46,6 +48,19 @@ type pinOwner struct {
 	whole   bool      // the owner's mark is part of a whole mark
 	log     []uintptr // pinned in this mark, not yet returned by Since
 	_       [64]byte  // the locks of two owners are in different cache lines
+}
+
+// pinned says what was pinned for whom when a page changed hands.
+type pinned struct {
+	hash    uint64 // of the addresses
+	seq     uint32 // before the pins were made; 0: never
+	holders Set
+}
+
+// mix is a step of a hash of words. (W. Yi's wyhash.)
+func mix(hash, word uint64) uint64 {
+	hi, lo := bits.Mul64(hash^word, 0x9e3779b97f4a7c15)
+	return hi ^ lo
 }
 
 // unsoundness turns rules off, for tests that must then find a lost object.
@@ -66,6 +81,7 @@ func NewPins(layout Layout) *Pins {
 		flights: make(map[uint64]flight),
 	}
 	p.seq.Store(1)
+	p.seed = rand.Uint64()
 	for i := range p.owners {
 		p.owners[i].table = newPinTable(processes, 0)
 	}
@@ -120,7 +136,11 @@ func (p *Pins) pin(owner, holder int, addr uintptr, reached bool) {
 // PinPage pins every aligned word of data that looks like an address in a slot
 // for each of holders, but not for the address's own owner: what that does with
 // its own objects is the business of its own marks.
-func (p *Pins) PinPage(data *[PageSize]byte, holders Set) {
+//
+// last, if it is not nil, is what PinPage left there for the page's last transition. Pages
+// that wander have the same pointers on them most of the time: they are pinned
+// already, unless a mark has begun since.
+func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 	if p.unsound.noPage {
 		return
 	}
@@ -132,18 +152,27 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set) {
 		owners Set
 		span   = uintptr(layout.Slots) * layout.SlotSize
 		shift  = bits.TrailingZeros64(uint64(layout.SlotSize))
-		last   uintptr
+		before uintptr
+		hash   = p.seed
+		now    = p.seq.Load()
 	)
 	for _, word := range (*[words]uintptr)(unsafe.Pointer(data)) {
-		if word-layout.Base < span && word != last {
+		if word-layout.Base < span && word != before {
 			found[n] = word
 			n++
-			last = word
+			before = word
+			hash = mix(hash, uint64(word))
 			owners.Add(int((word - layout.Base) >> shift))
 		}
 	}
 	if n == 0 {
 		return
+	}
+	if last != nil {
+		if last.hash == hash && last.seq == now && last.holders.Includes(holders) {
+			return
+		}
+		defer func() { *last = pinned{hash, now, holders} }()
 	}
 	var list [MaxProcesses]uint8
 	for owner := range owners.All() {

@@ -112,7 +112,7 @@ func TestPinPage(t *testing.T) {
 	words[1] = l.Slot(1).Start + 12345
 	words[2] = l.Slot(2).End // in no slot
 	words[511] = l.Slot(2).End - 1
-	p.PinPage(&page, SetOf(0, 1))
+	p.PinPage(&page, SetOf(0, 1), nil)
 	wantHolders(t, p, words[0], 1)
 	wantHolders(t, p, words[1], 0)
 	wantHolders(t, p, words[511], 0, 1)
@@ -176,8 +176,32 @@ func BenchmarkPinPage(b *testing.B) {
 				words[i] = l.Slot(0).Start + 8*uintptr(r.IntN(1<<20))
 			}
 			for b.Loop() {
-				p.PinPage(&page, SetOf(0, 1, 2))
+				p.PinPage(&page, SetOf(0, 1, 2), nil)
 			}
 		})
 	}
+}
+
+// TestPinPageAgain pins a page with the same addresses again, which is to matter only
+// where something has ended the pins.
+func TestPinPageAgain(t *testing.T) {
+	l := pinLayout()
+	p := NewPins(l)
+	var page [PageSize]byte
+	words := (*[PageSize / 8]uintptr)(unsafe.Pointer(&page))
+	words[3] = l.Slot(1).Start + 64
+	var last pinned
+	p.PinPage(&page, SetOf(0), &last)
+	p.PinPage(&page, SetOf(0), &last)
+	wantHolders(t, p, words[3], 0)
+	p.PinPage(&page, SetOf(0, 2), &last) // for another one, too
+	wantHolders(t, p, words[3], 0, 2)
+	p.Begin(0)
+	p.End(0, nil)
+	wantHolders(t, p, words[3], 2)
+	p.PinPage(&page, SetOf(0, 2), &last)
+	wantHolders(t, p, words[3], 0, 2)
+	words[4] = l.Slot(1).Start + 128
+	p.PinPage(&page, SetOf(0, 2), &last)
+	wantHolders(t, p, words[4], 0, 2)
 }

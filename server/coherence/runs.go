@@ -119,7 +119,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 		if take && process != int(q.home) {
 			d.hold(process, at)
 		}
-		d.pins.PinPage(&data[i], affected)
+		d.pins.PinPage(&data[i], affected, &q.pinned)
 		if owner != int(q.home) {
 			d.release(owner, at)
 		}

@@ -26,6 +26,9 @@ func (s *Set) Add(process int) { s[process/64] |= 1 << (process % 64) }
 // Remove takes process out of s.
 func (s *Set) Remove(process int) { s[process/64] &^= 1 << (process % 64) }
 
+// Includes says whether all of t are in s.
+func (s *Set) Includes(t Set) bool { return t[0]&^s[0] == 0 && t[1]&^s[1] == 0 }
+
 // Len returns how many processes are in s.
 func (s *Set) Len() int { return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) }
 

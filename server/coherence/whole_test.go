@@ -90,7 +90,7 @@ func TestWholeMarkForgetsPins(t *testing.T) {
 	var page [PageSize]byte
 	words := (*[PageSize / 8]uintptr)(unsafe.Pointer(&page))
 	words[7] = b + 64
-	p.PinPage(&page, SetOf(0, 1))
+	p.PinPage(&page, SetOf(0, 1), nil)
 	if !w.Met(0, []uintptr{c}) {
 		t.Error("met: no part of a whole mark")
 	}
@@ -200,7 +200,7 @@ func TestWholeMarkFails(t *testing.T) {
 	beginWhole(t, w)
 	var page [PageSize]byte
 	(*[PageSize / 8]uintptr)(unsafe.Pointer(&page))[0] = b
-	p.PinPage(&page, SetOf(2))
+	p.PinPage(&page, SetOf(2), nil)
 	w.Quiet(0)
 	pass()
 	if a := w.Vote(2); a != No {
