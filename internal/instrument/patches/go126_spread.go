@@ -266,6 +266,12 @@ var spreadPatches = []Patch{
 		Edit: RenameFunc{To: "remoteNetpoll"},
 	},
 	{
+		Name:    "ready-wake",
+		Reason:  "the goroutine that takes messages stops after the last one: the thread goes on with what that made ready",
+		Package: "runtime", File: "proc.go", Func: "ready",
+		Edit: ReplaceCall{From: "wakep", To: "remoteWakep"},
+	},
+	{
 		Name:    "schedule-mail",
 		Reason:  "what a message makes ready does not wait behind goroutines that compute",
 		Package: "runtime", File: "proc.go", Func: "findRunnable",
