@@ -95,6 +95,7 @@ var remoteSharedSymbols = []remoteRule{
 	{"runtime.paniclk", "one process at a time says why the program ends"},
 	{"runtime.runningPanicDefers", "main does not return while a goroutine panics"},
 	{"runtime.remotePanics", "as runningPanicDefers"},
+	{"runtime.remoteInits", "the first process tells the others how far it is"},
 	{"runtime.remoteSema", "semaphores that several processes wait for"},
 	{"internal/poll.Accept4Func", "tests of the standard library replace it, in all processes"},
 	{"internal/poll.AcceptFunc", "as Accept4Func"},
