@@ -43,20 +43,20 @@ func (a *agent) launch(s *start, path string) (*process, error) {
 	}
 	child := os.NewFile(uintptr(theirs), "control")
 	defer child.Close()
-	inherited := []*os.File{child}
-	for _, fd := range a.mail.Files() {
-		fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return nil, fmt.Errorf("descriptors of process %d: %w", s.Process, err)
-		}
-		f := os.NewFile(uintptr(fd), "mail")
-		defer f.Close()
-		inherited = append(inherited, f)
-	}
 	p := &process{a: a, number: s.Process, control: &fds.Conn{FD: ours}, done: make(chan exited, 1)}
 	fail := func(err error) (*process, error) {
 		p.control.Close()
 		return nil, err
+	}
+	inherited := []*os.File{child}
+	for _, fd := range a.mail.Files() {
+		fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return fail(fmt.Errorf("copying the descriptors for messages between processes: %w", err))
+		}
+		f := os.NewFile(uintptr(fd), "mail")
+		defer f.Close()
+		inherited = append(inherited, f)
 	}
 	if p.stream, err = openStream(a.streams, streamControl, s.Process); err != nil {
 		return fail(err)
