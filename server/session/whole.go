@@ -56,7 +56,7 @@ func (w *whole) ended(now time.Time, process int, bytes uint64, roots int, part,
 
 // collectTogether asks all processes for a whole mark.
 func (s *Session) collectTogether() {
-	if !s.together() {
+	if !s.complete() {
 		return
 	}
 	s.whole.marks.Ask()
@@ -74,16 +74,4 @@ func (w *whole) ask() {
 	w.asked = time.Now()
 	w.mu.Unlock()
 	w.marks.Ask()
-}
-
-// together reports whether the memory of all processes is served.
-func (s *Session) together() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, shared := range s.shared {
-		if !shared {
-			return false
-		}
-	}
-	return true
 }
