@@ -87,12 +87,8 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	if !ok {
 		return false, nil
 	}
-	pages, err := d.lockAhead(p, addr, min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize)))
-	defer func() {
-		for _, q := range pages[1:] {
-			q.mu.Unlock()
-		}
-	}()
+	pages, err := d.lockAhead(p, addr, n)
+	defer unlockAhead(pages)
 	if err != nil {
 		return false, err
 	}
@@ -147,12 +143,8 @@ func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (do
 		reader.answered(addr, 1)
 		return false, nil
 	}
-	pages, err := d.lockAhead(p, addr, min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize)))
-	defer func() {
-		for _, q := range pages[1:] {
-			q.mu.Unlock()
-		}
-	}()
+	pages, err := d.lockAhead(p, addr, n)
+	defer unlockAhead(pages)
 	if err != nil {
 		return false, err
 	}
@@ -161,8 +153,10 @@ func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (do
 }
 
 // lockAhead locks pages that follow p, at addr: those that are p's owner's as well,
-// and not since just now. It returns at most n, of which p is the first.
+// and not since just now. It returns at most n of one granule, of which p is the first,
+// to be given to unlockAhead, with an error, too.
 func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err error) {
+	n = min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))
 	pages = []*page{p}
 	for len(pages) < n {
 		q, err := d.page(addr + uintptr(len(pages))*PageSize)
@@ -180,4 +174,11 @@ func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err 
 		pages = append(pages, q)
 	}
 	return pages, nil
+}
+
+// unlockAhead unlocks what lockAhead has locked.
+func unlockAhead(pages []*page) {
+	for _, q := range pages[1:] {
+		q.mu.Unlock()
+	}
 }
