@@ -47,7 +47,7 @@ var dir string
 func build(t *testing.T) error {
 	t.Helper()
 	if err := pager.Supported(); err != nil {
-		t.Skip(err)
+		t.Skip(err) // says what the kernel refuses; docs/compatibility.md, Several processes, what to allow
 	}
 	return buildOnce()
 }
