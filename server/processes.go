@@ -181,7 +181,7 @@ func (r *running) share(n int) error {
 		return err
 	}
 	r.memory, err = pager.New(pager.Config{
-		Layout: r.layout, Options: coherence.Options{Hold: pageHold}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
+		Layout: r.layout, Options: coherence.Options{Hold: pageHold, Idle: func(k int) bool { return r.mail.Idle(k) }}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
 	})
 	return err
 }

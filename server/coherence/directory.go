@@ -21,6 +21,9 @@ type Options struct {
 	Hold  time.Duration
 	Now   func() time.Duration
 	Sleep func(time.Duration)
+	// Idle reports whether a process has nothing to do, or is not known to have. Without
+	// it there are no turns.
+	Idle func(process int) bool
 }
 
 // Directory knows for each page who has it, and moves pages.
@@ -32,6 +35,7 @@ type Directory struct {
 	held     []held                   // by process
 	shards   [256]shard
 	readers  []readers // by process
+	turns    turns
 	buffers  sync.Pool // of *[PageSize]byte
 	runs     sync.Pool // of *[maxRun][PageSize]byte
 }
@@ -77,6 +81,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 	for i := range d.held {
 		d.held[i].pages = make(map[uintptr]struct{})
 	}
+	d.turns.init(layout.Slots)
 	d.buffers.New = func() any { return new([PageSize]byte) }
 	d.runs.New = func() any { return new([maxRun][PageSize]byte) }
 	return d

@@ -95,7 +95,7 @@ func TestModel(t *testing.T) {
 					Write: rapid.Bool().Draw(t, "write"), WP: rapid.Bool().Draw(t, "wp")}
 				page := f.Addr &^ (PageSize - 1)
 				released := fakes[f.Process].pages[page] == nil
-				got, err := d.Handle(f)
+				got, _, err := d.Handle(f)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -186,7 +186,7 @@ func TestConcurrentAdds(t *testing.T) {
 
 func outcome(t *testing.T, d *Directory, f Fault, want Outcome) {
 	t.Helper()
-	got, err := d.Handle(f)
+	got, _, err := d.Handle(f)
 	if err != nil || got != want {
 		t.Errorf("%+v: %v, %v; want %v", f, got, err, want)
 	}

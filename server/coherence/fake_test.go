@@ -188,7 +188,7 @@ func (m *fake) access(addr uintptr, write bool, do func(*uintptr)) error {
 		}
 		f := Fault{Process: m.id, Addr: addr, Write: write, WP: p != nil}
 		m.mu.Unlock()
-		if _, err := m.directory.Handle(f); err != nil {
+		if _, _, err := m.directory.Handle(f); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package coherence
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Fault is an access that a process could not make.
@@ -32,11 +33,13 @@ const (
 	Stolen
 	// Migrated faults are reads that got the page writable.
 	Migrated
+	// Deferred faults are to be handed in again after a while, see Handle.
+	Deferred
 	// Outcomes is the number of outcomes.
 	Outcomes
 )
 
-var outcomeNames = [Outcomes]string{"failed", "retried", "zeroed", "shared", "upgraded", "stolen", "migrated"}
+var outcomeNames = [Outcomes]string{"failed", "retried", "zeroed", "shared", "upgraded", "stolen", "migrated", "deferred"}
 
 func (o Outcome) String() string {
 	if o < Outcomes {
@@ -48,29 +51,31 @@ func (o Outcome) String() string {
 // Handle answers a fault: it moves or copies the page as is needed and wakes who
 // waits. With an error nobody was woken. Where Unmapped(err), nothing has changed;
 // after any other error the contents of the page may be lost.
-func (d *Directory) Handle(f Fault) (Outcome, error) {
+//
+// With the outcome Deferred nobody was woken either: it is another process's turn, and
+// the fault is to be handed in again after wait.
+func (d *Directory) Handle(f Fault) (outcome Outcome, wait time.Duration, err error) {
 	addr := f.Addr &^ (PageSize - 1)
 	p, err := d.page(addr)
 	if err == nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		var outcome Outcome
-		if outcome, err = d.handle(p, addr, f); err == nil {
-			return outcome, nil
+		if outcome, wait, err = d.handle(p, addr, f); err == nil {
+			return outcome, wait, nil
 		}
 	}
 	kind := "read"
 	if f.Write {
 		kind = "write"
 	}
-	return Failed, fmt.Errorf("coherence: process %d: %s of %#x: %w", f.Process, kind, f.Addr, err)
+	return Failed, 0, fmt.Errorf("coherence: process %d: %s of %#x: %w", f.Process, kind, f.Addr, err)
 }
 
 // handle is Handle with p, the page at addr, locked.
-func (d *Directory) handle(p *page, addr uintptr, f Fault) (Outcome, error) {
+func (d *Directory) handle(p *page, addr uintptr, f Fault) (outcome Outcome, wait time.Duration, err error) {
 	m, err := d.memory(f.Process)
 	if err != nil {
-		return Failed, err
+		return Failed, 0, err
 	}
 	holds := p.holders.Has(f.Process)
 	switch {
@@ -78,23 +83,25 @@ func (d *Directory) handle(p *page, addr uintptr, f Fault) (Outcome, error) {
 		// It lost the page between the fault and now. Once woken it will find the
 		// page missing. To unprotect would be wrong: there may be a hole, which
 		// the directory must hear of.
-		return Retried, m.Wake(addr)
+		return Retried, 0, m.Wake(addr)
 	case f.WP && p.exclusive:
-		return Retried, m.Unprotect(addr)
+		return Retried, 0, m.Unprotect(addr)
 	case f.WP:
-		return Upgraded, d.upgrade(p, addr, f.Process, m)
+		return Upgraded, 0, d.upgrade(p, addr, f.Process, m)
 	case holds && (p.exclusive || p.holders.Len() == 1):
 		// Never touched, or released by MADV_REMOVE; or there is a page, and
 		// the fault is one that was answered already.
 		p.exclusive, p.owner = true, int16(f.Process)
 		if done, err := d.zeroAhead(p, addr, f.Process, m); done || err != nil {
-			return Zeroed, err
+			return Zeroed, 0, err
 		}
-		return Zeroed, m.InstallZero(addr)
+		return Zeroed, 0, m.InstallZero(addr)
 	}
-	d.dwell(p)
+	if wait = d.dwell(p, f.Process); wait > 0 {
+		return Deferred, wait, nil
+	}
 	take := f.Write || !holds && p.exclusive && !d.options.NoMigration && p.migration.grant()
-	outcome := Shared
+	outcome = Shared
 	switch {
 	case f.Write:
 		outcome = Stolen
@@ -103,15 +110,15 @@ func (d *Directory) handle(p *page, addr uintptr, f Fault) (Outcome, error) {
 	}
 	if !holds && p.exclusive {
 		if done, err := d.handleAhead(p, addr, f.Process, m, take); done || err != nil {
-			return outcome, err
+			return outcome, 0, err
 		}
 	}
 	if take {
-		return outcome, d.steal(p, addr, f.Process, m)
+		return outcome, 0, d.steal(p, addr, f.Process, m)
 	}
 	// A holder gets here too, with a hole in a page that others have: its home
 	// released it. They agree on the contents, so it gets those.
-	return outcome, d.share(p, addr, f.Process, m)
+	return outcome, 0, d.share(p, addr, f.Process, m)
 }
 
 // The steps of the three transitions are in this order for the reasons given in
@@ -146,13 +153,14 @@ func (d *Directory) share(p *page, addr uintptr, process int, to Memory) error {
 
 // upgrade makes the read-only copy of process the only one, and writable.
 func (d *Directory) upgrade(p *page, addr uintptr, process int, to Memory) error {
+	start := d.now()
 	buf := d.buffer()
 	defer d.buffers.Put(buf)
 	if err := d.read(p, addr, buf); err != nil {
 		return err
 	}
 	p.migration.upgraded(p, process)
-	if err := d.take(p, addr, process, buf, nobody); err != nil {
+	if err := d.take(p, addr, process, buf, nobody, start); err != nil {
 		return err
 	}
 	return to.Unprotect(addr)
@@ -160,6 +168,7 @@ func (d *Directory) upgrade(p *page, addr uintptr, process int, to Memory) error
 
 // steal gives process the page to itself.
 func (d *Directory) steal(p *page, addr uintptr, process int, to Memory) error {
+	start := d.now()
 	buf := d.buffer()
 	defer d.buffers.Put(buf)
 	dropped := nobody
@@ -179,15 +188,15 @@ func (d *Directory) steal(p *page, addr uintptr, process int, to Memory) error {
 	} else if err := d.read(p, addr, buf); err != nil {
 		return err
 	}
-	if err := d.take(p, addr, process, buf, dropped); err != nil {
+	if err := d.take(p, addr, process, buf, dropped, start); err != nil {
 		return err
 	}
 	return to.Install(addr, buf, true)
 }
 
 // take makes process the only holder, and pins data, the contents. The copy of dropped
-// has been dropped already.
-func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byte, dropped int) error {
+// has been dropped already. It all began at start.
+func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byte, dropped int, start time.Duration) error {
 	affected := p.holders
 	affected.Add(process)
 	affected.Add(int(p.home))
@@ -203,7 +212,7 @@ func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byt
 	}
 	p.holders = SetOf(process)
 	p.owner, p.exclusive = int16(process), true
-	d.granted(p)
+	d.granted(p, addr, process, start)
 	return nil
 }
 

@@ -9,46 +9,103 @@ import "time"
 // SOSP 1989.)
 type hold struct {
 	granted time.Duration // when the present owner got the page, on the directory's clock
-	quick   uint8         // times in sequence that it went on within holdQuick
+	quick   uint8         // moves in sequence that came within holdQuick
+	moves   uint8         // moves in sequence that came within holdWander
+	noted   bool          // that it was asked for since
 }
 
 const (
-	holdQuick = 100 * time.Microsecond
-	holdAfter = 4 // quick moves, from which on a page is kept
+	holdQuick   = 100 * time.Microsecond
+	holdWander  = 2 * turnMax
+	holdAfter   = 4                      // quick moves, from which on a page is kept
+	holdWanders = 1                      // moves, from which on a page wanders
+	holdSleep   = 60 * time.Microsecond  // the longest wait that is not put off
+	holdLook    = 100 * time.Microsecond // after which one that is put off is looked at again
 )
 
-// keep returns how long the owner keeps the page, which another process asks for now.
-func (h *hold) keep(now, hold time.Duration) time.Duration {
-	age := now - h.granted
-	if age > holdQuick {
-		h.quick = 0
-		return 0
-	}
-	if h.quick < holdAfter {
-		h.quick++
-		return 0
-	}
-	return max(hold-age, 0)
-}
-
-// dwell lets the owner of p keep it for a while, if it is such a page; p is locked.
-func (d *Directory) dwell(p *page) {
-	if d.options.Hold == 0 || !p.exclusive {
+// asked notes that another process asks for the page.
+func (h *hold) asked(now time.Duration) {
+	if h.noted {
 		return
 	}
-	if wait := p.hold.keep(d.options.Now(), d.options.Hold); wait > 0 {
+	h.noted = true
+	age := now - h.granted
+	count := func(moves *uint8, within time.Duration) {
+		if age > within {
+			*moves = 0
+		} else if *moves <= holdAfter {
+			*moves++
+		}
+	}
+	count(&h.quick, holdQuick)
+	count(&h.moves, holdWander)
+}
+
+// bounces reports whether processes take the page from each other all the time.
+func (h *hold) bounces() bool { return h.quick > holdAfter }
+
+// wanders reports whether they do so now and then.
+func (h *hold) wanders() bool { return h.moves > holdWanders }
+
+// dwell lets the owner of p keep it for a while, if it is such a page; p is locked. It
+// waits for short times, and returns for how long the fault is to be put off where
+// it takes longer.
+func (d *Directory) dwell(p *page, process int) (wait time.Duration) {
+	if d.options.Hold == 0 || !p.exclusive {
+		return 0
+	}
+	now := d.options.Now()
+	p.hold.asked(now)
+	if p.hold.bounces() {
+		wait = max(d.options.Hold-(now-p.hold.granted), 0)
+	}
+	if p.hold.wanders() {
+		wait = max(wait, d.turnLeft(p, process, now))
+	}
+	if wait > holdSleep {
+		return min(wait, holdLook)
+	}
+	if wait > 0 {
 		d.options.Sleep(wait)
 	}
+	return 0
 }
 
-// justGranted reports whether the owner of q has it for a short time only.
-func (d *Directory) justGranted(q *page) bool {
-	return d.options.Hold != 0 && d.options.Now()-q.hold.granted < d.options.Hold
+// kept reports whether the owner of q is to have it for a while.
+func (d *Directory) kept(q *page, process int) bool {
+	if d.options.Hold == 0 {
+		return false
+	}
+	now := d.options.Now()
+	return now-q.hold.granted < d.options.Hold ||
+		q.hold.wanders() && d.turnLeft(q, process, now) > 0
 }
 
-// granted notes that p was given to a process to write to.
-func (d *Directory) granted(p *page) {
-	if d.options.Hold != 0 {
-		p.hold.granted = d.options.Now()
+// turnLeft returns for how long process has to wait for p, which wanders, as it is the owner's
+// turn.
+func (d *Directory) turnLeft(p *page, process int, now time.Duration) time.Duration {
+	if d.options.Idle == nil {
+		return 0
+	}
+	return d.turns.left(int(p.owner), process, now, d.options.Hold, d.options.Idle)
+}
+
+// now returns the time, for granted.
+func (d *Directory) now() time.Duration {
+	if d.options.Hold == 0 {
+		return 0
+	}
+	return d.options.Now()
+}
+
+// granted notes that p, at addr, was given to process to write to, which began at start.
+func (d *Directory) granted(p *page, addr uintptr, process int, start time.Duration) {
+	if d.options.Hold == 0 {
+		return
+	}
+	now := d.options.Now()
+	p.hold.granted, p.hold.noted = now, false
+	if p.hold.wanders() && d.options.Idle != nil {
+		d.turns.granted(process, addr, now, now-start, d.options.Hold)
 	}
 }

@@ -87,7 +87,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	if !ok {
 		return false, nil
 	}
-	pages, err := d.lockAhead(p, addr, n)
+	pages, err := d.lockAhead(p, addr, n, process)
 	defer unlockAhead(pages)
 	if err != nil {
 		return false, err
@@ -104,6 +104,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 		return false, nil
 	}
 	data := buf[:n]
+	start := d.now()
 	if take {
 		if err := source.DropRun(addr, n); err != nil {
 			return false, err
@@ -122,7 +123,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 		if take {
 			q.holders = SetOf(process)
 			q.owner = int16(process)
-			d.granted(q)
+			d.granted(q, at, process, start)
 		} else {
 			q.migration.shared(q, process)
 			q.exclusive = false
@@ -143,7 +144,7 @@ func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (do
 		reader.answered(addr, 1)
 		return false, nil
 	}
-	pages, err := d.lockAhead(p, addr, n)
+	pages, err := d.lockAhead(p, addr, n, process)
 	defer unlockAhead(pages)
 	if err != nil {
 		return false, err
@@ -153,9 +154,9 @@ func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (do
 }
 
 // lockAhead locks pages that follow p, at addr: those that are p's owner's as well,
-// and not since just now. It returns at most n of one granule, of which p is the first,
+// and not to be kept from process. It returns at most n of one granule, of which p is the first,
 // to be given to unlockAhead, with an error, too.
-func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err error) {
+func (d *Directory) lockAhead(p *page, addr uintptr, n, process int) (pages []*page, err error) {
 	n = min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))
 	pages = []*page{p}
 	for len(pages) < n {
@@ -167,7 +168,7 @@ func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err 
 		if !q.mu.TryLock() {
 			break
 		}
-		if !q.exclusive || q.owner != p.owner || q.home != p.home || d.justGranted(q) {
+		if !q.exclusive || q.owner != p.owner || q.home != p.home || d.kept(q, process) {
 			q.mu.Unlock()
 			break
 		}

@@ -48,6 +48,8 @@ type Pager struct {
 	attached map[int]*attached
 	far      map[int]*farProcess
 	threads  sync.WaitGroup
+
+	putOffs sync.WaitGroup // faults that are answered later; added to by threads and far faults
 }
 
 // Memory is the shared memory of a process.
@@ -224,6 +226,7 @@ func (p *Pager) Close() error {
 		return fmt.Errorf("pager: ending the fault threads: %w", err)
 	}
 	p.threads.Wait()
+	p.putOffs.Wait()
 	err := unix.Close(p.stop)
 	for _, a := range p.attached {
 		err = errors.Join(err, a.close())

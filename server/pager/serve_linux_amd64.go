@@ -86,7 +86,10 @@ func (p *Pager) handle(f coherence.Fault, m Memory) (outcome coherence.Outcome) 
 	if p.config.Forward != nil {
 		outcome, err = coherence.Retried, p.config.Forward(f)
 	} else {
-		outcome, err = p.directory.Handle(f)
+		var wait time.Duration
+		if outcome, wait, err = p.directory.Handle(f); outcome == coherence.Deferred {
+			p.putOff(f, m, wait)
+		}
 	}
 	if err == nil {
 		return outcome
@@ -101,6 +104,15 @@ func (p *Pager) handle(f coherence.Fault, m Memory) (outcome coherence.Outcome) 
 	}
 	p.fail(f.Process, err)
 	return coherence.Failed
+}
+
+// putOff has f answered after wait, by another thread: this one has other faults to
+// answer.
+func (p *Pager) putOff(f coherence.Fault, m Memory, wait time.Duration) {
+	p.putOffs.Go(func() {
+		p.config.Options.Sleep(wait)
+		p.handle(f, m)
+	})
 }
 
 // Handle answers a fault of a process that AttachFar attached.

@@ -200,6 +200,18 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany && remoteBacklog.n.Load() != 0 { lock(&sched.lock); pp, _ := pidlegetSpinning(0); unlock(&sched.lock); return pp }"},
 	},
 	{
+		Name:    "idle-put",
+		Reason:  "other processes and the server look whether this one has something to do",
+		Package: "runtime", File: "proc.go", Func: "pidleput",
+		Edit: InsertAfter{Anchor: "sched.npidle.Add(1)", Code: "if remoteMany { remoteRunning() }"},
+	},
+	{
+		Name:    "idle-get",
+		Reason:  "as idle-put",
+		Package: "runtime", File: "proc.go", Func: "pidleget",
+		Edit: InsertAfter{Anchor: "sched.npidle.Add(-1)", Code: "if remoteMany { remoteRunning() }"},
+	},
+	{
 		Name:    "ready",
 		Reason:  "a g is run by the process in whose slot it is",
 		Package: "runtime", File: "proc.go", Func: "goready",
