@@ -19,8 +19,8 @@ const (
 	holdWander  = 2 * turnMax
 	holdAfter   = 4                      // quick moves, from which on a page is kept
 	holdWanders = 1                      // moves, from which on a page wanders
-	holdSleep   = 60 * time.Microsecond  // the longest wait that is not put off
-	holdLook    = 100 * time.Microsecond // after which one that is put off is looked at again
+	holdSleep   = 40 * time.Microsecond  // the longest wait that is not put off
+	holdLook    = 50 * time.Microsecond // after which one that is put off is looked at again
 )
 
 // asked notes that another process asks for the page.

@@ -4,7 +4,7 @@ import "sync"
 
 // Going ahead. A process that reads or writes pages of one owner one after the other,
 // by faults, is given further ones at once: twice as many each time, up to
-// maxRun.
+// maxRun; and as many as before where it begins again.
 //
 // Invariants: a run is a sequence of pages of one granule, all exclusive at the same
 // owner, which has them (no holes), locked in ascending order. Those that turn out to be
@@ -28,15 +28,18 @@ type Runs interface {
 // maxRun is the largest number of pages that a fault is answered with.
 const maxRun = 64
 
-// readers are the places where a process goes on.
+// readers are the places where a process goes on, and where it began: what is written and
+// read over and over, a ring above all, it begins again.
 type readers struct {
 	mu   sync.Mutex
 	runs [4]run // most recent first
 }
 
 type run struct {
-	next uintptr // page that continues it
-	size int     // pages that the last fault was answered with
+	start uintptr // first page
+	next  uintptr // page that continues it
+	size  int     // pages that the last fault was answered with
+	whole int     // pages that it had when it was begun again
 }
 
 // ahead returns how many pages a fault at page is to be answered with.
@@ -44,26 +47,36 @@ func (r *readers) ahead(page uintptr) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, known := range r.runs {
-		if known.next == page {
+		switch page {
+		case known.next:
 			return min(2*known.size, maxRun)
+		case known.start:
+			return min(max(known.pages(), known.whole), maxRun)
 		}
 	}
 	return 1
 }
 
+func (known run) pages() int { return int((known.next - known.start) / PageSize) }
+
 // answered notes that a fault at page was answered with n pages.
 func (r *readers) answered(page uintptr, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	at := len(r.runs) - 1
+	at, next := len(r.runs)-1, run{start: page, size: n}
 	for i, known := range r.runs {
 		if known.next == page {
-			at = i
+			at, next = i, run{start: known.start, size: n, whole: known.whole}
+			break
+		}
+		if known.start == page {
+			at, next.whole = i, known.pages()
 			break
 		}
 	}
+	next.next = page + uintptr(n)*PageSize
 	copy(r.runs[1:at+1], r.runs[:at])
-	r.runs[0] = run{page + uintptr(n)*PageSize, n}
+	r.runs[0] = next
 }
 
 // handleAhead answers a fault on p, at addr, which is exclusive elsewhere, together with

@@ -113,3 +113,33 @@ func TestHold(t *testing.T) {
 		t.Errorf("a page that moves after the time was kept for %v", got)
 	}
 }
+
+// TestAheadAgain: a ring that is written here and read there, over and over, moves at once.
+func TestAheadAgain(t *testing.T) {
+	layout := smallLayout(3)
+	d, fakes := newFakes(layout, Options{})
+	const pages = 16
+	var faults int
+	for round := range 6 {
+		faults = 0
+		for _, m := range []*fake{fakes[0], fakes[2]} {
+			for i := range pages {
+				addr := layout.Slot(0).Start + uintptr(i)*PageSize
+				m.mu.Lock()
+				if p := m.pages[addr]; p == nil || !p.writable {
+					faults++
+				}
+				m.mu.Unlock()
+				if err := m.store(addr, uintptr(round)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if faults != 2 {
+		t.Errorf("the last round took %d faults; want one in each process", faults)
+	}
+	if s, _ := d.State(layout.Slot(0).Start); !s.Exclusive || !s.Holders.Has(2) {
+		t.Errorf("first page: %+v", s)
+	}
+}
