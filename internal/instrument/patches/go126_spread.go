@@ -293,13 +293,13 @@ var spreadPatches = []Patch{
 		Name:    "chan-send",
 		Reason:  "a channel of another process is operated on there, rather than by moving its memory to and fro",
 		Package: "runtime", File: "chan.go", Func: "chansend",
-		Edit: InsertAtEntry{Code: "if block && remoteForeign(uintptr(unsafe.Pointer(c))) && remoteSend(c, ep) { return true }"},
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(c))) { if block { if remoteSend(c, ep) { return true } } else if sent, ok := remoteTrySend(c, ep, callerpc); sent { return ok } }"},
 	},
 	{
 		Name:    "chan-receive",
 		Reason:  "as chan-send",
 		Package: "runtime", File: "chan.go", Func: "chanrecv",
-		Edit: InsertAtEntry{Code: "if block && remoteForeign(uintptr(unsafe.Pointer(c))) { if sent, ok := remoteReceive(c, ep); sent { return true, ok } }"},
+		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(c))) { if block { if sent, ok := remoteReceive(c, ep); sent { return true, ok } } else if sent, done, ok := remoteTryReceive(c, ep); sent { return done, ok } }"},
 	},
 	{
 		Name:    "chan-select",
