@@ -63,12 +63,14 @@ func GoOn(process int, f func()) error {
 // return without an error it runs there. To be there already is no error.
 //
 // The error says why the goroutine was not moved: there is no process of that
-// number, or the server cannot move goroutines there. The goroutine then runs
-// where it ran before.
+// number, it is on another host, or the goroutine is pinned where it is, as one that
+// is locked to its thread. It then runs where it ran before.
 func Migrate(process int) error {
 	err := reach(process)
 	if err == nil && process != Process() {
-		err = fmt.Errorf("the server %q starts goroutines on other processes (GoOn), but moves none", Server())
+		if pinned := migrate(process); pinned != "" {
+			err = errors.New(pinned)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("remote: moving a goroutine to process %d: %w", process, err)
