@@ -29,6 +29,12 @@ var migratePatches = []Patch{
 		Edit: InsertAfter{Anchor: "gp.stackguard0 = gp.stack.lo + stackGuard", Code: "if remoteMany && atomic.Load(&gp.move.to) != 0 { remoteUrge(gp) }"},
 	},
 	{
+		Name:    "move-register",
+		Reason:  "the register that holds the g is saved with the others, but another process has another g for the goroutine",
+		Package: "runtime", File: "preempt_amd64.s", Func: "asyncPreempt",
+		Edit: AppendToLine{Anchor: "MOVQ 96(SP), R14", Code: "get_tls(R14); MOVQ g(R14), R14"},
+	},
+	{
 		Name:    "stack-home",
 		Reason:  "a stack is freed by the process in whose slot it is",
 		Package: "runtime", File: "stack.go", Func: "stackfree",
