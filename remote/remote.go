@@ -9,7 +9,8 @@
 //
 // the values are those of the session that the process attached to before the
 // first init function ran. They are the same from then on to the end of the
-// process, so that they may be used in init functions and kept.
+// process, so that they may be used in init functions and kept, but for the number of
+// the process: a goroutine may move to another one.
 //
 // A *session* is one run of a program with a runtime server. Its *processes*
 // are numbered from 0; process 0 is the one that runs main. All have the same
@@ -31,7 +32,8 @@ func Attached() bool { return current().attached }
 func Server() string { return current().server }
 
 // Process returns the number of this process in its session, from 0. It is 0
-// when not attached.
+// when not attached. A goroutine may get another answer later, if it is moved: by
+// itself ([Migrate]), or by the user (remotec migrate).
 func Process() int { return current().process }
 
 // Processes returns how many processes the session has, at least 1. It is 1
