@@ -9,7 +9,8 @@
 //
 // the values are those of the session that the process attached to before the
 // first init function ran. They are the same from then on to the end of the
-// process, so that they may be used in init functions and kept.
+// process, so that they may be used in init functions and kept, but for the number of
+// the process: a goroutine may move to another one.
 //
 // A *session* is one run of a program with a runtime server. Its *processes*
 // are numbered from 0; process 0 is the one that runs main. All have the same
@@ -31,7 +32,8 @@ func Attached() bool { return current().attached }
 func Server() string { return current().server }
 
 // Process returns the number of this process in its session, from 0. It is 0
-// when not attached.
+// when not attached. A goroutine may get another answer later, if it is moved: by
+// itself ([Migrate]), or by the user (remotec migrate).
 func Process() int { return current().process }
 
 // Processes returns how many processes the session has, at least 1. It is 1
@@ -63,12 +65,14 @@ func GoOn(process int, f func()) error {
 // return without an error it runs there. To be there already is no error.
 //
 // The error says why the goroutine was not moved: there is no process of that
-// number, or the server cannot move goroutines there. The goroutine then runs
-// where it ran before.
+// number, it is on another host, or the goroutine is pinned where it is, as one that
+// is locked to its thread. It then runs where it ran before.
 func Migrate(process int) error {
 	err := reach(process)
 	if err == nil && process != Process() {
-		err = fmt.Errorf("the server %q starts goroutines on other processes (GoOn), but moves none", Server())
+		if pinned := migrate(process); pinned != "" {
+			err = errors.New(pinned)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("remote: moving a goroutine to process %d: %w", process, err)

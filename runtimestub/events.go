@@ -1,7 +1,7 @@
 package runtimestub
 
 import (
-	_ "unsafe" // for go:linkname
+	"unsafe"
 
 	"remotec.dev/runtimestub/wire"
 )
@@ -80,6 +80,8 @@ func onEvent(frame []byte) {
 		arrive(e.N, e.A, e.B, e.C, e.D, e.Text)
 	case wire.EventCollect:
 		collectSoon()
+	case wire.EventMove:
+		move(&e)
 	case wire.EventExit:
 		cas(&ending, 0, 1)
 		die(int32(e.N))
@@ -90,4 +92,18 @@ func onEvent(frame []byte) {
 		}
 		fatal("runtime server ended the session")
 	}
+}
+
+// move asks that a goroutine goes to another process.
+func move(e *wire.Event) {
+	if e.A == 0 {
+		moveAny()
+		return
+	}
+	state, why, within := moveAsk(e.A, uintptr(e.N))
+	c := wire.Call{Nr: wire.NrMoving, Args: wire.Args{e.B, uint64(state)}}
+	c.Blobs[1] = unsafe.Slice(unsafe.StringData(why), len(why))
+	c.Blobs[2] = unsafe.Slice(unsafe.StringData(within), len(within))
+	var r wire.Reply
+	currentLink().do(&c, &r)
 }

@@ -93,6 +93,12 @@ func deadlock(goroutines int32)
 //go:linkname traceback runtime.remoteTraceback
 func traceback(level uint32)
 
+//go:linkname moveAsk runtime.remoteMoveAsk
+func moveAsk(goid uint64, target uintptr) (state uint32, why, within string)
+
+//go:linkname moveAny runtime.remoteMoveAny
+func moveAny()
+
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)
 

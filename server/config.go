@@ -50,6 +50,9 @@ type Config struct {
 	// PostDelay is how long a message from one process of a program to another
 	// may wait; how long each does is random. Fault injection.
 	PostDelay time.Duration
+	// MoveEvery is how often a goroutine of a program in several processes is moved
+	// to another one, whichever; 0: never. Fault injection.
+	MoveEvery time.Duration
 
 	log *slog.Logger // made by LogTo
 }
@@ -125,7 +128,7 @@ func (cfg Config) withDefaults() Config {
 func (cfg *Config) session(id uint64) session.Config {
 	return session.Config{
 		ID: id, Name: cfg.Name, Space: &space, Log: cfg.log, OS: cfg.OS,
-		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, PostDelay: cfg.PostDelay, Exec: successor,
+		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, PostDelay: cfg.PostDelay, MoveEvery: cfg.MoveEvery, Exec: successor,
 	}
 }
 

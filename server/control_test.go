@@ -65,6 +65,59 @@ func TestControlOfAMaster(t *testing.T) {
 	}
 }
 
+// TestMigrate: who is asked to have a goroutine moved asks the program, until it is there.
+func TestMigrate(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	d := serve(t, "unix:@"+fmt.Sprint("remotec-test-", time.Now().UnixNano()), "")
+	a, la := d.attach()
+	tool, err := control.Dial(ctx, d.addr, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tool.Close()
+	migrate := func(goroutine uint64, process int) error {
+		return tool.Migrate(ctx, a.Attached.Session, goroutine, process)
+	}
+	go func() {
+		for asked := 0; ; asked++ {
+			e, err := a.Event()
+			if err != nil || e.Kind == wire.EventEnd {
+				return
+			}
+			c := wire.Call{Nr: wire.NrMoving, Args: wire.Args{e.B}}
+			switch {
+			case e.Kind != wire.EventMove:
+				t.Errorf("got %+v", e)
+			case e.A == 5 && asked > 2:
+				c.Args[1] = wire.MoveDone
+			case e.A == 5 || e.A == 6:
+				c.Args[1] = wire.MoveAsked
+				c.Blobs[1], c.Blobs[2] = []byte("it is in "), []byte("runtime.f")
+			}
+			if _, _, err := la.Do(&c); err != nil {
+				return
+			}
+		}
+	}()
+	if err := migrate(5, 0); err != nil {
+		t.Error(err)
+	}
+	for _, test := range []struct {
+		goroutine uint64
+		process   int
+		want      string
+	}{
+		{5, 1, "there is no process 1: the session has 1"},
+		{6, 0, "goroutine 6 is still where it was: it is in runtime.f"},
+		{7, 0, "there is no goroutine 7"},
+	} {
+		if err := migrate(test.goroutine, test.process); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("goroutine %d to process %d: got error %v, want %q", test.goroutine, test.process, err, test.want)
+		}
+	}
+}
+
 func TestControlOverTCPNeedsTheToken(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -44,6 +44,7 @@ func init() {
 		serveCommand,
 		joinCommand,
 		psCommand,
+		migrateCommand,
 		diffCommand,
 		envCommand,
 		versionCommand,

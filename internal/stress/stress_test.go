@@ -28,11 +28,16 @@ var (
 )
 
 // TestStress runs the stress program in several processes, with the collector as
-// it is and in the modes in which it finds its own faults.
+// it is and in the modes in which it finds its own faults, while goroutines stay
+// where they are and while they move all the time.
 func TestStress(t *testing.T) {
-	for _, mode := range []string{"", "GODEBUG=clobberfree=1 GOGC=20", "GODEBUG=gccheckmark=1"} {
+	modes := []string{
+		"", "GODEBUG=clobberfree=1 GOGC=20", "GODEBUG=gccheckmark=1",
+		"REMOTEC_CHAOS=migrate=1ms GODEBUG=clobberfree=1 GOGC=20", "REMOTEC_CHAOS=migrate=1ms GODEBUG=gccheckmark=1",
+	}
+	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
-			part := *length / 3
+			part := *length / time.Duration(len(modes))
 			t.Logf("seed %d", *seed)
 			r := start(t, strings.Fields(mode), "-time", part.String(), "-seed", strconv.FormatUint(*seed, 10), "-only", *only)
 			t.Logf("%s", r.finish(t, part+time.Minute))

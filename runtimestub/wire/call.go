@@ -72,7 +72,19 @@ const (
 	NrTracebacks
 	// NrTraced answers EventTraceback: args[0] is the number of the request.
 	NrTraced
+	// NrMoving answers EventMove: args[0] is the number of the request, args[1]
+	// MoveUnknown and so on. Blob 1 says why the goroutine has not gone, and blob 2
+	// in which function it could not, where that is the reason.
+	NrMoving
 	nrLast
+)
+
+// How far a goroutine is that is to go to another process.
+const (
+	MoveUnknown = iota // the process has no such goroutine
+	MoveDone           // it is in this process, where it is to go
+	MoveAsked          // it goes at its next safe point, if it can
+	MoveWaits          // it waits for something, and goes when it has that
 )
 
 // What NrSignal asks for.

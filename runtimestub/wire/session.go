@@ -131,6 +131,7 @@ const (
 	EventCollect                        // the process is to collect its garbage, as a part of a whole collection
 	EventTraceback                      // the process is to print its goroutines as another one ends the program, and say so by NrTraced; A: number of the request, N: level of detail
 	EventExit                           // the program ended in another process, with status N: end as it did
+	EventMove                           // goroutine A is to go to process N, and the process says by NrMoving how far that is; B: number of the request. A is 0 for any that runs: fault injection, which is not answered
 )
 
 // Messages between the processes of a session.

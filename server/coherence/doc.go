@@ -79,6 +79,12 @@
 //     mark, which meets o: R6 pins o before x is let go.
 //     The globals are such an x that is always reachable, as process 0 scans them in each mark.
 //
+// A goroutine may move to another process, and its stack then lies in a slot that is not that
+// process's. A stack is no object x: it is scanned by the process that has the goroutine,
+// wherever its page is. While the goroutine is under way the words of its stack are those of a
+// message, by R7, and so the new process has them pinned although it may have had a copy of
+// the page before.
+//
 // And o is in the mark of its owner, if it is reachable when that ends. An address
 // that is pinned when the mark begins is a root. One that gets pinned later is returned
 // by Since, unless it was a root already. What if o is reached by a chain of own
@@ -130,9 +136,10 @@
 //     held exclusively need not be roots, and R1 has nothing to add.
 //   - A message. One that was in its place at its receiver at T is found there.
 //     Another is pinned as one under way then or soon (W2: Hold reports it), or
-//     among the roots of its sender, which marks them, or finds that the receiver has
-//     taken over: that pin is reported, as the receiver has begun its mark already.
-//     (What a receiver pins before it begins is in its place at T.)
+//     among the roots of its sender, which marks them. (What a receiver pins before it
+//     begins is in its place at T. During a mark it takes over nothing from senders: what
+//     refers to its own slot it would pin for nobody, and if it has looked
+//     at what it received, only the sender marks that.)
 //
 // At W4 there is no grey object anywhere, and nothing under way between the marks. So what
 // is not marked was not reachable at T, nor has become so.

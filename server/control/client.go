@@ -194,6 +194,19 @@ func (c *Client) Signal(ctx context.Context, id uint64, number int) error {
 	return err
 }
 
+// Migrate has a goroutine of a session go to a process.
+func (c *Client) Migrate(ctx context.Context, id, goroutine uint64, process int) error {
+	f, release := c.server.Migrate(ctx, func(p capnp.Server_migrate_Params) error {
+		p.SetSession(id)
+		p.SetGoroutine(goroutine)
+		p.SetProcess(uint32(process))
+		return nil
+	})
+	defer release()
+	_, err := f.Struct()
+	return err
+}
+
 // Local lists the session processes of this host, by the names of their
 // sockets. It does not say whose they are; connecting does.
 func Local() ([]int, error) {

@@ -35,6 +35,9 @@ type Source interface {
 	Goroutines(ctx context.Context, id uint64, all bool) (*wire.Goroutines, error)
 	// Signal sends a signal to a session as kill would.
 	Signal(ctx context.Context, id uint64, number int) error
+	// Migrate has a goroutine go to a process, and waits for a while until it is
+	// there.
+	Migrate(ctx context.Context, id, goroutine uint64, process int) error
 }
 
 // NoSession is the error about a session that a source does not have.
@@ -122,6 +125,12 @@ func (b *binding) Goroutines(ctx context.Context, call capnp.Server_goroutines) 
 
 func (b *binding) Signal(ctx context.Context, call capnp.Server_signal) error {
 	return b.src.Signal(ctx, call.Args().Session(), int(call.Args().Number()))
+}
+
+func (b *binding) Migrate(ctx context.Context, call capnp.Server_migrate) error {
+	call.Go() // it may take its time
+	a := call.Args()
+	return b.src.Migrate(ctx, a.Session(), a.Goroutine(), int(a.Process()))
 }
 
 func putInfo(to capnp.SessionInfo, i *session.Info) error {

@@ -12,7 +12,8 @@ import (
 	"remotec.dev/server/session"
 )
 
-// fresh bounds how long a program may take to account for its goroutines.
+// fresh bounds how long a program may take to account for its goroutines, and a
+// goroutine to go to another process.
 const fresh = time.Second
 
 // Own is the Source of a session process: its one session.
@@ -65,6 +66,15 @@ func (o *Own) Signal(_ context.Context, id uint64, number int) error {
 	return os.NewSyscallError("kill", syscall.Kill(os.Getpid(), syscall.Signal(number)))
 }
 
+func (o *Own) Migrate(ctx context.Context, id, goroutine uint64, process int) error {
+	if id != o.Session.ID() {
+		return NoSession(id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fresh)
+	defer cancel()
+	return o.Session.Move(ctx, goroutine, process)
+}
+
 // Many is the Source of a master: session processes, each asked through its
 // own control socket. A session's id is its session process's.
 type Many struct {
@@ -100,6 +110,12 @@ func (m *Many) Goroutines(ctx context.Context, id uint64, all bool) (g *wire.Gor
 func (m *Many) Signal(ctx context.Context, id uint64, number int) error {
 	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
 		return c.Signal(ctx, id, number)
+	})
+}
+
+func (m *Many) Migrate(ctx context.Context, id, goroutine uint64, process int) error {
+	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
+		return c.Migrate(ctx, id, goroutine, process)
 	})
 }
 

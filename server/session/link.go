@@ -186,7 +186,7 @@ func (l *link) loop(in []byte, n int) error {
 // it returns nil for any other.
 func (l *link) common(c *wire.Call, dst []byte) (reply []byte, hand []int) {
 	switch c.Nr {
-	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced:
+	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced, wire.NrMoving:
 	default:
 		return nil, nil
 	}
@@ -201,6 +201,8 @@ func (l *link) common(c *wire.Call, dst []byte) (reply []byte, hand []int) {
 		l.s.tracebacks(l.p, uint32(c.Args[0]))
 	case wire.NrTraced:
 		l.p.traced(c.Args[0])
+	case wire.NrMoving:
+		l.s.moves.answer(l.p, c)
 	default:
 		r1, e = l.p.collect(c, &w)
 	}

@@ -67,6 +67,9 @@ type Config struct {
 	// PostDelay is how long a message from one process to another may wait;
 	// fault injection.
 	PostDelay time.Duration
+	// MoveEvery is how often a goroutine is moved to another process, whichever;
+	// 0: never. Fault injection.
+	MoveEvery time.Duration
 	// Remote is the address of the program process; empty on this host.
 	Remote string
 
@@ -108,6 +111,7 @@ type Session struct {
 	posts    atomic.Uint64 // messages between processes
 	sleep    sleep
 	whole    whole
+	moves    moves
 	ended    chan struct{}  // closed by Close
 	home     chan struct{}  // closed when the memory of the first process is served
 	shared   []bool         // by process: its memory is served; guarded by mu
@@ -175,6 +179,9 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	}
 	if len(s.procs) > 1 {
 		go s.watch()
+		if cfg.MoveEvery > 0 {
+			go s.moveAny()
+		}
 	}
 	return s, nil
 }

@@ -342,7 +342,7 @@ var wholePatches = []Patch{
 		Package: "runtime", File: "traceback.go", Func: "isSystemGoroutine",
 		Edit: InsertBefore{
 			Anchor: "if f.funcID == abi.FuncID_runtime_main || f.funcID == abi.FuncID_corostart || f.funcID == abi.FuncID_handleAsyncEvent {",
-			Code:   "if remoteSelf != 0 && f.funcID == abi.FuncID_runtime_main { return true }",
+			Code:   "if remoteSelf != 0 && f.funcID == abi.FuncID_runtime_main && gp.goid != 1 { return true }",
 		},
 	},
 	{
