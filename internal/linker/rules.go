@@ -72,7 +72,6 @@ var remoteLocalPackages = []remoteRule{
 	{"math", "CPU features of this host, and constants"},
 	{"math/big", "CPU features of this host, and constants"},
 	{"golang.org/x/sys/cpu", "CPU features of this host"},
-	{"golang.org/x/sys/unix", "cached results of system calls"},
 	{"vendor/golang.org/x/sys/cpu", "CPU features of this host"},
 	{"vendor/golang.org/x/crypto/chacha20poly1305", "CPU features of this host"},
 
@@ -86,7 +85,7 @@ var remoteLocalPackages = []remoteRule{
 }
 
 // remoteSharedSymbols lists single variables of packages that are otherwise
-// local.
+// local. What they point to initially, as the compiler lays it out, goes with them.
 var remoteSharedSymbols = []remoteRule{
 	{"runtime.itabTable", "an interface value's itab is the same in all processes"},
 	{"runtime.itabTableInit", "as itabTable"},
@@ -106,7 +105,7 @@ var remoteSharedSymbols = []remoteRule{
 	{"syscall.envs", "as env"},
 	{"syscall.envLock", "guards env and envs"},
 	{"syscall.copyenv", "guards the filling of env"},
-	{"syscall.mapper", "made by an init that runs once"},
+	{"syscall.mapper", "what one process mapped another may unmap"},
 	{"syscall..inittask", "fills envs, for all processes"},
 }
 

@@ -131,6 +131,7 @@ const (
 	EventCollect                        // the process is to collect its garbage, as a part of a whole collection
 	EventTraceback                      // the process is to print its goroutines as another one ends the program, and say so by NrTraced; A: number of the request, N: level of detail
 	EventExit                           // the program ended in another process, with status N: end as it did
+	EventMap                            // the process is to carry out system call N, whose six arguments Text has, and say so by NrMapped; A: number of the request, B: 1 if its fifth argument is the descriptor that NrMapFile brings
 )
 
 // Messages between the processes of a session.

@@ -81,6 +81,7 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 	}
 
 	remotePlan.shared = make(map[loader.Sym]bool)
+	parts := remoteParts(state, ldr)
 	first := make(map[sym.SymKind][remoteGroups]loader.Sym)
 	for _, o := range remoteOrder {
 		var groups [remoteGroups][]loader.Sym
@@ -88,7 +89,7 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 			groups[remoteFIPS] = fips
 		}
 		for _, s := range state.data[o.kind] {
-			g := remoteGroupOf(ldr, s)
+			g := remoteGroupOf(ldr, s, parts)
 			groups[g] = append(groups[g], s)
 		}
 		state.data[o.kind] = nil
@@ -159,14 +160,36 @@ func (state *dodataState) remoteBounds(ctxt *Link, v loader.Sym, first map[sym.S
 	}
 }
 
-// remoteGroupOf applies the rules to one symbol. What has no size stays beside
+// remoteParts returns what the variables point to that a rule shares by name, as
+// the compiler initialised them: the struct of var x = &T{...} is a symbol of its own,
+// whose number no rule could know.
+func remoteParts(state *dodataState, ldr *loader.Loader) map[loader.Sym]bool {
+	parts := make(map[loader.Sym]bool)
+	for _, o := range remoteOrder {
+		for _, s := range state.data[o.kind] {
+			if !remoteSharedIndex[ldr.SymName(s)] {
+				continue
+			}
+			relocs := ldr.Relocs(s)
+			for i := range relocs.Count() {
+				to := relocs.At(i).Sym()
+				if to != 0 && strings.HasPrefix(ldr.SymName(to), ldr.SymPkg(s)+"..stmp_") {
+					parts[to] = true
+				}
+			}
+		}
+	}
+	return parts
+}
+
+// remoteGroupOf applies the rules to one symbol, and shares parts. What has no size stays beside
 // runtime.zerobase, whose address such variables share.
-func remoteGroupOf(ldr *loader.Loader, s loader.Sym) remoteGroup {
+func remoteGroupOf(ldr *loader.Loader, s loader.Sym, parts map[loader.Sym]bool) remoteGroup {
 	if ldr.SymSize(s) == 0 {
 		return remoteOwn
 	}
 	pkg := ldr.SymPkg(s)
-	if remoteLocal(pkg, ldr.SymName(s)) != "" {
+	if !parts[s] && remoteLocal(pkg, ldr.SymName(s)) != "" {
 		return remoteOwn
 	}
 	root, _, _ := strings.Cut(pkg, "/")
