@@ -70,7 +70,6 @@ var remoteLocalPackages = []remoteRule{
 	{"crypto/sha1", "CPU features of this host"},
 	{"internal/cpu", "CPU features of this host"},
 	{"math", "CPU features of this host, and constants"},
-	{"math/big", "CPU features of this host, and constants"},
 	{"golang.org/x/sys/cpu", "CPU features of this host"},
 	{"vendor/golang.org/x/sys/cpu", "CPU features of this host"},
 	{"vendor/golang.org/x/crypto/chacha20poly1305", "CPU features of this host"},
@@ -116,6 +115,8 @@ var remoteSharedSymbols = []remoteRule{
 var remoteLocalSymbols = []remoteRule{
 	{"encoding/json.encoderCache", "a cache, filled again at little cost"},
 	{"encoding/json.fieldCache", "a cache, filled again at little cost"},
+	{"math/big.cacheBase10", "a cache, with its lock"},
+	{"math/big.threeOnce", "a cache, with its Once"},
 	{"net.hasSOLMPTCP", "what the kernel of this host can do, guarded by mptcpOnce"},
 	{"net.hosts", "this host's /etc/hosts"},
 	{"net.ipStackCaps", "what the kernel of this host can do"},
@@ -188,6 +189,9 @@ func remoteLocal(pkg, name string) string {
 func remoteLocalPackage(path string) string {
 	if why := remoteIndex[path]; why != "" {
 		return why
+	}
+	if strings.HasSuffix(path, "_test") {
+		return "" // tests from outside of the package, which are a program
 	}
 	for tree := path; tree != ""; {
 		if why := remoteIndex[tree+"/..."]; why != "" {
