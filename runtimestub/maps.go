@@ -50,7 +50,9 @@ func (c *sysCall) result(r *wire.Reply) {
 		c.fail(uintptr(r.Errno))
 		return
 	}
-	c.r1, c.r2, c.errno = uintptr(r.R1), 0, 0
+	// The kernel leaves the register of the second result as it was: the third
+	// argument. Programs have been seen to look at it.
+	c.r1, c.r2, c.errno = uintptr(r.R1), c.args[2], 0
 }
 
 // onMap carries out what the server asks all processes for.

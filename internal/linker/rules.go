@@ -18,6 +18,11 @@ const (
 	// bounds of the shared ranges.
 	remoteBoundsVar = "runtime.remoteShared"
 
+	//lint:ignore U1000 as above
+	// remoteOwnVar is the uint32, 1, that the linker sets to 2 where the program uses one
+	// of remoteOwnSymbols.
+	remoteOwnVar = "runtime.remoteOwn"
+
 	// remoteBoundsSym holds the same four words in a section of their own,
 	// remoteBoundsSection, where a process outside finds them even in a
 	// stripped file. The linker derives the section's name from the symbol's.
@@ -131,6 +136,21 @@ var remoteLocalSymbols = []remoteRule{
 var remoteLocalParts = []remoteRule{
 	{"..typeAssert.", "a cache of one call site, written by the runtime without locks"},
 	{"..interfaceSwitch.", "a cache of one call site, written by the runtime without locks"},
+}
+
+// remoteOwnSymbols lists what packages of a program pull out of the runtime by
+// linkname to work with the state of one process. Goroutines of a program that does
+// stay in the process that creates them: the numbers of Ps are the same in each, so that
+// what is made for each P and guarded by pinning to it would be used by several
+// goroutines at once, and code that is loaded at run time is known to one runtime.
+//
+//lint:ignore U1000 the patched linker uses it
+var remoteOwnSymbols = []string{
+	"runtime.procPin",
+	"sync.runtime_procPin",
+	"sync/atomic.runtime_procPin",
+	"runtime.lastmoduledatap",
+	"runtime.moduledataverify1",
 }
 
 var remoteSharedIndex = func() map[string]bool {

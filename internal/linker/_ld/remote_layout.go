@@ -69,6 +69,7 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 	remoteTarget(ctxt)
 	remoteStubInit(ctxt)
 	v := remoteVariable(ctxt)
+	remoteOwnState(ctxt)
 
 	// The linker would put the block of FIPS variables last in .noptrdata, in
 	// the middle of a range: bring it, with its start and end symbols, to the
@@ -207,6 +208,40 @@ func remoteTarget(ctxt *Link) {
 	}
 	if ctxt.BuildMode != BuildModeExe || ctxt.linkShared {
 		Exitf("remotec: cannot link with -buildmode=%s: a remote binary needs fixed addresses; use -buildmode=exe", ctxt.BuildMode)
+	}
+}
+
+// remoteOwnState tells the runtime whether the program, its standard library apart,
+// uses one of remoteOwnSymbols.
+func remoteOwnState(ctxt *Link) {
+	ldr := ctxt.loader
+	v := ldr.Lookup(remoteOwnVar, 0)
+	if v == 0 {
+		return // a runtime without placement
+	}
+	own := make(map[loader.Sym]bool)
+	for _, name := range remoteOwnSymbols {
+		for _, version := range []int{sym.SymVerABI0, sym.SymVerABIInternal} {
+			if s := ldr.Lookup(name, version); s != 0 {
+				own[s] = true
+			}
+		}
+	}
+	for _, s := range ctxt.Textp {
+		root, _, _ := strings.Cut(ldr.SymPkg(s), "/")
+		if remoteStdRoots[root] || root == "" {
+			continue
+		}
+		relocs := ldr.Relocs(s)
+		for i := range relocs.Count() {
+			if own[relocs.At(i).Sym()] {
+				sb := ldr.MakeSymbolUpdater(v)
+				sb.SetSize(0)
+				sb.SetData(nil) // the archive's, which cannot be written
+				sb.AddUint32(ctxt.Arch, 2)
+				return
+			}
+		}
 	}
 }
 
