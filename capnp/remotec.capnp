@@ -107,7 +107,7 @@ struct Reply {
 struct Event {
   kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session,
                            # 5 memory is served, 6 probe, 7 deadlock, 8 message of another process,
-                           # 9 collect garbage together, 10 traceback, 11 exit, 12 move a goroutine
+                           # 9 collect garbage together, 10 traceback, 11 exit, 12 move a goroutine, 13 map memory
   n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status; kind of message
   a @2 :UInt64;            # ready: the cookie of pollopen; message: its words are a and b
   b @3 :UInt64;

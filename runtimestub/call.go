@@ -29,6 +29,9 @@ func onSyscall(c *sysCall) {
 	for i, v := range c.args {
 		a[i] = uint64(v)
 	}
+	if c.args[0] >= wire.MapBase && c.args[0] < wire.MapEnd && remapCommon(c) {
+		return
+	}
 	s := wire.Lookup(uint64(c.nr), &a)
 	switch s.Class {
 	case wire.Local:

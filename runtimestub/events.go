@@ -78,6 +78,8 @@ func onEvent(frame []byte) {
 		pseudo(wire.NrTraced, e.A, 0)
 	case wire.EventPost:
 		arrive(e.N, e.A, e.B, e.C, e.D, e.Text)
+	case wire.EventMap:
+		onMap(&e)
 	case wire.EventCollect:
 		collectSoon()
 	case wire.EventMove:

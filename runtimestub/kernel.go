@@ -14,6 +14,7 @@ const (
 	ePIPE      = 32
 	eAGAIN     = 11
 	ePERM      = 1
+	eNOTSUP    = 95
 	eBADF      = 9
 	eNOMEM     = 12
 	e2BIG      = 7

@@ -25,7 +25,9 @@ func special(c *sysCall, s *wire.Shape, a *wire.Args) {
 	case wire.SYS_CLOSE_RANGE:
 		closeRange(c, s, a)
 	case wire.SYS_MMAP:
-		mapFile(c, a)
+		if !mapCommon(c, a) {
+			mapFile(c, a)
+		}
 	case wire.SYS_MUNMAP:
 		c.r1, c.r2, c.errno = raw(c.nr, c.args[0], c.args[1], 0, 0, 0, 0)
 	case wire.SYS_SENDMSG:

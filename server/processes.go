@@ -306,8 +306,8 @@ func (r *running) first(conn *fds.Conn) {
 	sc.Processes, sc.Memory, sc.Layout = r.cfg.Processes, r.memory, r.layout
 	if r.memory != nil {
 		// A copy would be one process's, and outlive the descriptor's end in
-		// another.
-		sc.Hand = false
+		// another. A mapping outlives it anyway.
+		sc.Map, sc.Hand = sc.Hand, false
 		sc.Spread, sc.Balance = r.cfg.Placement == PlaceSpread, r.cfg.Placement == PlaceBalance
 		sc.Hidden = r.hidden
 		sc.Far, sc.Host = r.far, r.host

@@ -18,6 +18,11 @@ const (
 	// bounds of the shared ranges.
 	remoteBoundsVar = "runtime.remoteShared"
 
+	//lint:ignore U1000 as above
+	// remoteOwnVar is the uint32, 1, that the linker sets to 2 where the program uses one
+	// of remoteOwnSymbols.
+	remoteOwnVar = "runtime.remoteOwn"
+
 	// remoteBoundsSym holds the same four words in a section of their own,
 	// remoteBoundsSection, where a process outside finds them even in a
 	// stripped file. The linker derives the section's name from the symbol's.
@@ -70,9 +75,7 @@ var remoteLocalPackages = []remoteRule{
 	{"crypto/sha1", "CPU features of this host"},
 	{"internal/cpu", "CPU features of this host"},
 	{"math", "CPU features of this host, and constants"},
-	{"math/big", "CPU features of this host, and constants"},
 	{"golang.org/x/sys/cpu", "CPU features of this host"},
-	{"golang.org/x/sys/unix", "cached results of system calls"},
 	{"vendor/golang.org/x/sys/cpu", "CPU features of this host"},
 	{"vendor/golang.org/x/crypto/chacha20poly1305", "CPU features of this host"},
 
@@ -86,7 +89,7 @@ var remoteLocalPackages = []remoteRule{
 }
 
 // remoteSharedSymbols lists single variables of packages that are otherwise
-// local.
+// local. What they point to initially, as the compiler lays it out, goes with them.
 var remoteSharedSymbols = []remoteRule{
 	{"runtime.itabTable", "an interface value's itab is the same in all processes"},
 	{"runtime.itabTableInit", "as itabTable"},
@@ -106,7 +109,7 @@ var remoteSharedSymbols = []remoteRule{
 	{"syscall.envs", "as env"},
 	{"syscall.envLock", "guards env and envs"},
 	{"syscall.copyenv", "guards the filling of env"},
-	{"syscall.mapper", "made by an init that runs once"},
+	{"syscall.mapper", "what one process mapped another may unmap"},
 	{"syscall..inittask", "fills envs, for all processes"},
 }
 
@@ -117,6 +120,8 @@ var remoteSharedSymbols = []remoteRule{
 var remoteLocalSymbols = []remoteRule{
 	{"encoding/json.encoderCache", "a cache, filled again at little cost"},
 	{"encoding/json.fieldCache", "a cache, filled again at little cost"},
+	{"math/big.cacheBase10", "a cache, with its lock"},
+	{"math/big.threeOnce", "a cache, with its Once"},
 	{"net.hasSOLMPTCP", "what the kernel of this host can do, guarded by mptcpOnce"},
 	{"net.hosts", "this host's /etc/hosts"},
 	{"net.ipStackCaps", "what the kernel of this host can do"},
@@ -131,6 +136,21 @@ var remoteLocalSymbols = []remoteRule{
 var remoteLocalParts = []remoteRule{
 	{"..typeAssert.", "a cache of one call site, written by the runtime without locks"},
 	{"..interfaceSwitch.", "a cache of one call site, written by the runtime without locks"},
+}
+
+// remoteOwnSymbols lists what packages of a program pull out of the runtime by
+// linkname to work with the state of one process. Goroutines of a program that does
+// stay in the process that creates them: the numbers of Ps are the same in each, so that
+// what is made for each P and guarded by pinning to it would be used by several
+// goroutines at once, and code that is loaded at run time is known to one runtime.
+//
+//lint:ignore U1000 the patched linker uses it
+var remoteOwnSymbols = []string{
+	"runtime.procPin",
+	"sync.runtime_procPin",
+	"sync/atomic.runtime_procPin",
+	"runtime.lastmoduledatap",
+	"runtime.moduledataverify1",
 }
 
 var remoteSharedIndex = func() map[string]bool {
@@ -189,6 +209,9 @@ func remoteLocal(pkg, name string) string {
 func remoteLocalPackage(path string) string {
 	if why := remoteIndex[path]; why != "" {
 		return why
+	}
+	if strings.HasSuffix(path, "_test") {
+		return "" // tests from outside of the package, which are a program
 	}
 	for tree := path; tree != ""; {
 		if why := remoteIndex[tree+"/..."]; why != "" {

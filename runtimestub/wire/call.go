@@ -76,6 +76,18 @@ const (
 	// MoveUnknown and so on. Blob 1 says why the goroutine has not gone, and blob 2
 	// in which function it could not, where that is the reason.
 	NrMoving
+	// NrMap carries out mmap, whose arguments are args, in all processes: R1 is the
+	// address, in [MapBase, MapEnd). It fails with ENOTSUP where the mapping is to be
+	// the process's own.
+	NrMap
+	// NrRemap carries out system call args[0], munmap, mprotect, mremap or madvise, whose
+	// first arguments are args[1] to args[5], in all processes. R1 is its result.
+	NrRemap
+	// NrMapFile asks for the file of EventMap with number args[0]: a copy of its
+	// descriptor travels with the reply.
+	NrMapFile
+	// NrMapped answers EventMap with number args[0]: args[1] is the error number, or 0.
+	NrMapped
 	nrLast
 )
 
@@ -85,6 +97,13 @@ const (
 	MoveDone           // it is in this process, where it is to go
 	MoveAsked          // it goes at its next safe point, if it can
 	MoveWaits          // it waits for something, and goes when it has that
+)
+
+// Addresses of memory that a program of several processes maps by itself: above
+// the heaps, and below where the kernel places mappings.
+const (
+	MapBase = 0x4200 << 32
+	MapEnd  = 0x7000 << 32
 )
 
 // What NrSignal asks for.

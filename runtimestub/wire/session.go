@@ -132,6 +132,7 @@ const (
 	EventTraceback                      // the process is to print its goroutines as another one ends the program, and say so by NrTraced; A: number of the request, N: level of detail
 	EventExit                           // the program ended in another process, with status N: end as it did
 	EventMove                           // goroutine A is to go to process N, and the process says by NrMoving how far that is; B: number of the request. A is 0 for any that runs: fault injection, which is not answered
+	EventMap                            // the process is to carry out system call N, whose six arguments Text has, and say so by NrMapped; A: number of the request, B: 1 if its fifth argument is the descriptor that NrMapFile brings
 )
 
 // Messages between the processes of a session.

@@ -73,16 +73,20 @@ func (s *Space) mark(fd int, own bool) {
 // The old number is closed. Where no number above the floor is free (a
 // session with a low limit) it takes any.
 func (s *Space) Adopt(fd int) (int, error) {
+	defer syscall.Close(fd)
+	return s.Copy(fd)
+}
+
+// Copy makes an own descriptor of what fd is, which stays as it is.
+func (s *Space) Copy(fd int) (int, error) {
 	to, err := duplicate(fd, floor)
 	if err != nil {
 		to, err = duplicate(fd, 3)
 	}
 	if err != nil {
-		syscall.Close(fd)
 		return -1, os.NewSyscallError("fcntl", err)
 	}
 	s.mark(to, true)
-	syscall.Close(fd)
 	return to, nil
 }
 

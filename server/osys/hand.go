@@ -13,7 +13,7 @@ import (
 // process that sends them, and receivers (service managers, loggers) have
 // nothing else to know it by.
 func (t *thread) offer(c *wire.Call, fd int) {
-	if !t.os.cfg.Hand || t.handed == len(t.hand) || !t.eligible(c, fd) {
+	if !t.os.cfg.Hand && !(t.os.cfg.Map && c.Nr == wire.NrHand) || t.handed == len(t.hand) || !t.eligible(c, fd) {
 		return
 	}
 	t.hand[t.handed] = fd

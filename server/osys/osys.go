@@ -62,6 +62,8 @@ type Config struct {
 	// Hidden reports whether a child of this process is the server's own and
 	// none of the program's, as PID is. It may be nil.
 	Hidden func(pid int) bool
+	// Map lets copies of descriptors travel that the program maps, whatever Hand says.
+	Map bool
 	// Exec may put another program in place of the one that the session
 	// process is to be replaced by, as a remote binary needs. It may be nil.
 	Exec func(path string, argv []string) (string, []string)

@@ -169,7 +169,7 @@ func (l *link) loop(in []byte, n int) error {
 		if call.Nr == wire.NrWriteErr {
 			l.p.printed.Add(1)
 		}
-		reply, hand := l.common(&call, out)
+		reply, hand := l.common(thread, &call, out)
 		if reply == nil {
 			reply, hand = thread.Call(&call, out)
 		}
@@ -184,9 +184,10 @@ func (l *link) loop(in []byte, n int) error {
 
 // common carries out the calls that are between the processes of the session;
 // it returns nil for any other.
-func (l *link) common(c *wire.Call, dst []byte) (reply []byte, hand []int) {
+func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, hand []int) {
 	switch c.Nr {
-	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced, wire.NrMoving:
+	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced, wire.NrMoving,
+		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped:
 	default:
 		return nil, nil
 	}
@@ -203,11 +204,19 @@ func (l *link) common(c *wire.Call, dst []byte) (reply []byte, hand []int) {
 		l.p.traced(c.Args[0])
 	case wire.NrMoving:
 		l.s.moves.answer(l.p, c)
+	case wire.NrMap:
+		r1, e = l.s.maps.add(l.s, t, c)
+	case wire.NrRemap:
+		r1, e = l.s.maps.change(l.s, c)
+	case wire.NrMapFile:
+		hand, e = l.s.maps.file(c.Args[0])
+	case wire.NrMapped:
+		l.s.maps.mapped(c.Args[0], syscall.Errno(c.Args[1]))
 	default:
 		r1, e = l.p.collect(c, &w)
 	}
-	reply, _ = w.Finish(uint32(e), 0, r1, 0)
-	return reply, nil
+	reply, _ = w.Finish(uint32(e), uint32(len(hand)), r1, 0)
+	return reply, hand
 }
 
 // answer sends a reply, and with it the descriptors of hand.

@@ -50,6 +50,7 @@ type Config struct {
 
 	Hand  bool // opened descriptors may be handed over
 	Ring  bool // links may use shared memory
+	Map   bool // copies of descriptors may travel for mappings
 	Local bool // descriptors 0, 1, 2 are those of the program process
 	Stdio bool // the program process is to carry its standard streams by connections
 	// Key is what links that come by a connection of their own present; nil:
@@ -112,9 +113,11 @@ type Session struct {
 	sleep    sleep
 	whole    whole
 	moves    moves
+	maps     maps           // what the program has mapped, in all processes
 	ended    chan struct{}  // closed by Close
 	home     chan struct{}  // closed when the memory of the first process is served
 	shared   []bool         // by process: its memory is served; guarded by mu
+	served   chan struct{}  // closed when that of all is
 	waiting  [][]wire.Event // messages for processes before that; guarded by mu
 	slow     []slowly       // what is held back, by process; nil without fault injection
 
@@ -141,6 +144,7 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s.ended = make(chan struct{})
 	s.home = make(chan struct{})
 	s.shared = make([]bool, len(s.procs))
+	s.served = make(chan struct{})
 	s.flights = make([]flights, len(s.procs))
 	if cfg.Memory != nil {
 		s.whole = whole{marks: coherence.NewWhole(cfg.Memory.Pins(), wholeLimits), bytes: make([]uint64, len(s.procs)), pause: wholePause}
@@ -156,7 +160,7 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 		s.cfg.Exe = a.Path
 	}
 	oc := osys.Config{
-		Exe: s.cfg.Exe, PID: s.localPID(), Hand: cfg.Hand,
+		Exe: s.cfg.Exe, PID: s.localPID(), Hand: cfg.Hand, Map: cfg.Map,
 		Events: s.eventTo, Reserved: cfg.Space.Reserved, Hidden: cfg.Hidden,
 		Log: cfg.Log, Lease: s.lease, Exit: s.exiting,
 	}

@@ -118,6 +118,9 @@ func (s *Session) sharing(p *process) error {
 	defer p.sendMu.Unlock()
 	s.mu.Lock()
 	s.shared[p.number] = true
+	if !slices.Contains(s.shared, false) {
+		close(s.served)
+	}
 	waiting := s.waiting[p.number]
 	s.waiting[p.number] = nil
 	s.mu.Unlock()

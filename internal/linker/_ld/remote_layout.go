@@ -69,6 +69,7 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 	remoteTarget(ctxt)
 	remoteStubInit(ctxt)
 	v := remoteVariable(ctxt)
+	remoteOwnState(ctxt)
 
 	// The linker would put the block of FIPS variables last in .noptrdata, in
 	// the middle of a range: bring it, with its start and end symbols, to the
@@ -81,6 +82,7 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 	}
 
 	remotePlan.shared = make(map[loader.Sym]bool)
+	parts := remoteParts(state, ldr)
 	first := make(map[sym.SymKind][remoteGroups]loader.Sym)
 	for _, o := range remoteOrder {
 		var groups [remoteGroups][]loader.Sym
@@ -88,7 +90,7 @@ func (state *dodataState) remoteLayout(ctxt *Link) {
 			groups[remoteFIPS] = fips
 		}
 		for _, s := range state.data[o.kind] {
-			g := remoteGroupOf(ldr, s)
+			g := remoteGroupOf(ldr, s, parts)
 			groups[g] = append(groups[g], s)
 		}
 		state.data[o.kind] = nil
@@ -159,14 +161,36 @@ func (state *dodataState) remoteBounds(ctxt *Link, v loader.Sym, first map[sym.S
 	}
 }
 
-// remoteGroupOf applies the rules to one symbol. What has no size stays beside
+// remoteParts returns what the variables point to that a rule shares by name, as
+// the compiler initialised them: the struct of var x = &T{...} is a symbol of its own,
+// whose number no rule could know.
+func remoteParts(state *dodataState, ldr *loader.Loader) map[loader.Sym]bool {
+	parts := make(map[loader.Sym]bool)
+	for _, o := range remoteOrder {
+		for _, s := range state.data[o.kind] {
+			if !remoteSharedIndex[ldr.SymName(s)] {
+				continue
+			}
+			relocs := ldr.Relocs(s)
+			for i := range relocs.Count() {
+				to := relocs.At(i).Sym()
+				if to != 0 && strings.HasPrefix(ldr.SymName(to), ldr.SymPkg(s)+"..stmp_") {
+					parts[to] = true
+				}
+			}
+		}
+	}
+	return parts
+}
+
+// remoteGroupOf applies the rules to one symbol, and shares parts. What has no size stays beside
 // runtime.zerobase, whose address such variables share.
-func remoteGroupOf(ldr *loader.Loader, s loader.Sym) remoteGroup {
+func remoteGroupOf(ldr *loader.Loader, s loader.Sym, parts map[loader.Sym]bool) remoteGroup {
 	if ldr.SymSize(s) == 0 {
 		return remoteOwn
 	}
 	pkg := ldr.SymPkg(s)
-	if remoteLocal(pkg, ldr.SymName(s)) != "" {
+	if !parts[s] && remoteLocal(pkg, ldr.SymName(s)) != "" {
 		return remoteOwn
 	}
 	root, _, _ := strings.Cut(pkg, "/")
@@ -184,6 +208,40 @@ func remoteTarget(ctxt *Link) {
 	}
 	if ctxt.BuildMode != BuildModeExe || ctxt.linkShared {
 		Exitf("remotec: cannot link with -buildmode=%s: a remote binary needs fixed addresses; use -buildmode=exe", ctxt.BuildMode)
+	}
+}
+
+// remoteOwnState tells the runtime whether the program, its standard library apart,
+// uses one of remoteOwnSymbols.
+func remoteOwnState(ctxt *Link) {
+	ldr := ctxt.loader
+	v := ldr.Lookup(remoteOwnVar, 0)
+	if v == 0 {
+		return // a runtime without placement
+	}
+	own := make(map[loader.Sym]bool)
+	for _, name := range remoteOwnSymbols {
+		for _, version := range []int{sym.SymVerABI0, sym.SymVerABIInternal} {
+			if s := ldr.Lookup(name, version); s != 0 {
+				own[s] = true
+			}
+		}
+	}
+	for _, s := range ctxt.Textp {
+		root, _, _ := strings.Cut(ldr.SymPkg(s), "/")
+		if remoteStdRoots[root] || root == "" {
+			continue
+		}
+		relocs := ldr.Relocs(s)
+		for i := range relocs.Count() {
+			if own[relocs.At(i).Sym()] {
+				sb := ldr.MakeSymbolUpdater(v)
+				sb.SetSize(0)
+				sb.SetData(nil) // the archive's, which cannot be written
+				sb.AddUint32(ctxt.Arch, 2)
+				return
+			}
+		}
 	}
 }
 
