@@ -59,8 +59,12 @@ func (d *Directory) Handle(f Fault) (outcome Outcome, wait time.Duration, err er
 	p, err := d.page(addr)
 	if err == nil {
 		p.mu.Lock()
-		defer p.mu.Unlock()
-		if outcome, wait, err = d.handle(p, addr, f); err == nil {
+		outcome, wait, err = d.handle(p, addr, f)
+		p.mu.Unlock()
+		if err == nil && (outcome == Shared || outcome == Stolen || outcome == Migrated) {
+			err = d.wake(f.Process, addr)
+		}
+		if err == nil {
 			return outcome, wait, nil
 		}
 	}
@@ -69,6 +73,20 @@ func (d *Directory) Handle(f Fault) (outcome Outcome, wait time.Duration, err er
 		kind = "write"
 	}
 	return Failed, 0, fmt.Errorf("coherence: process %d: %s of %#x: %w", f.Process, kind, f.Addr, err)
+}
+
+// wake makes who waits for a page that was installed try again. On one host that is not
+// done with the page locked: the kernel may run the thread at once, in place of this one, and
+// the next process that wants the page would wait for that, too.
+func (d *Directory) wake(process int, addr uintptr) error {
+	m, err := d.memory(process)
+	if err != nil {
+		return err
+	}
+	if _, ok := m.(Far); ok {
+		return nil
+	}
+	return m.Wake(addr)
 }
 
 // handle is Handle with p, the page at addr, locked.

@@ -18,9 +18,9 @@ type Memory interface {
 	Read(page uintptr, buf *[PageSize]byte) error
 	// Drop makes page a hole: the next access faults.
 	Drop(page uintptr) error
-	// Install puts data where page is a hole and wakes who waits for it.
-	// Where page is none, its contents are equal to data already, and Install
-	// does the rest.
+	// Install puts data where page is a hole. Where page is none, its contents are
+	// equal to data already, and Install does the rest. It need not wake who waits:
+	// Wake is called when the page is not locked any more.
 	Install(page uintptr, data *[PageSize]byte, writable bool) error
 	// InstallZero puts a writable page of zeros where page is a hole. Where it
 	// is none it only makes it writable. It wakes who waits.
@@ -35,7 +35,7 @@ type Memory interface {
 // Operations that the rules of the package comment allow to be one are one, and
 // those that nothing waits for are not answered: of Install, InstallZero, Unprotect
 // and Wake only the order among the operations on a page is guaranteed, which is that
-// of the calls, and an error is told to somebody else.
+// of the calls, and an error is told to somebody else. Install wakes who waits.
 type Far interface {
 	Memory
 	// ProtectRead is Protect and then Read.

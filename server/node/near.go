@@ -119,7 +119,10 @@ func (m *rim) tell(f *frame, page *[coherence.PageSize]byte) error {
 		if err := f.takePage(page); err != nil {
 			return err
 		}
-		return memory.Install(addr, page, f.kind == opInstallWritable)
+		if err := memory.Install(addr, page, f.kind == opInstallWritable); err != nil {
+			return err
+		}
+		return memory.Wake(addr)
 	case opInstallZero:
 		return memory.InstallZero(addr)
 	case opUnprotect:

@@ -74,9 +74,9 @@ func (p *process) ProtectRun(addr uintptr, data [][coherence.PageSize]byte) (int
 
 // InstallRun implements [coherence.Runs].
 func (p *process) InstallRun(addr uintptr, data [][coherence.PageSize]byte, writable bool) error {
-	var mode uint64 = copyModeWP
-	if writable {
-		mode = 0
+	var mode uint64 = copyModeDontWake
+	if !writable {
+		mode |= copyModeWP
 	}
 	for len(data) > 0 {
 		var done int
@@ -208,9 +208,9 @@ func (p *process) DropRun(addr uintptr, n int) error {
 
 // Install implements [coherence.Memory].
 func (p *process) Install(addr uintptr, data *[coherence.PageSize]byte, writable bool) error {
-	var mode, protect uint64 = copyModeWP, writeProtectModeWP
-	if writable {
-		mode, protect = 0, 0
+	var mode, protect uint64 = copyModeDontWake, 0
+	if !writable {
+		mode, protect = mode|copyModeWP, writeProtectModeWP
 	}
 	p.copied.Add(coherence.PageSize)
 	return p.check("installing", addr, func() error {
@@ -219,10 +219,7 @@ func (p *process) Install(addr uintptr, data *[coherence.PageSize]byte, writable
 			return err
 		}
 		// Another fault on the page was answered since this one was read.
-		if err := writeProtect(p.uffd, addr, protect); err != nil {
-			return err
-		}
-		return wake(p.uffd, addr)
+		return writeProtect(p.uffd, addr, protect)
 	})
 }
 

@@ -24,6 +24,7 @@ const (
 	registerModeMissing = 1 << 0
 	registerModeWP      = 1 << 1
 
+	copyModeDontWake   = 1 << 0
 	copyModeWP         = 1 << 1
 	writeProtectModeWP = 1 << 0
 
