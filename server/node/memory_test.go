@@ -144,8 +144,8 @@ func TestOperations(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	check(f.Install(0x1000, &data, true), "install true 0x1000")
-	check(f.Install(0x2000, &page{}, false), "install false 0x2000")
+	check(f.Install(0x1000, &data, true), "install true 0x1000 wake 0x1000")
+	check(f.Install(0x2000, &page{}, false), "install false 0x2000 wake 0x2000")
 	check(f.Read(0x1000, &buf), "read 0x1000")
 	if buf != data {
 		t.Error("read something else than was installed")
@@ -168,7 +168,8 @@ func TestOperations(t *testing.T) {
 
 	run := make([]page, 4)
 	run[0], run[1], run[3] = data, data, data // the third is zeros
-	check(f.InstallRun(0x1000, run, true), "install true 0x1000 install true 0x2000 install true 0x3000 install true 0x4000")
+	check(f.InstallRun(0x1000, run, true), "install true 0x1000 wake 0x1000 install true 0x2000 wake 0x2000 "+
+		"install true 0x3000 wake 0x3000 install true 0x4000 wake 0x4000")
 	got := make([]page, 4)
 	n, err := f.ProtectRun(0x1000, got)
 	if n != 2 || got[0] != data || got[1] != data {
