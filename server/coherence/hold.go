@@ -17,9 +17,9 @@ type hold struct {
 const (
 	holdQuick   = 100 * time.Microsecond
 	holdWander  = 2 * turnMax
-	holdAfter   = 4                      // quick moves, from which on a page is kept
-	holdWanders = 1                      // moves, from which on a page wanders
-	holdSleep   = 40 * time.Microsecond  // the longest wait that is not put off
+	holdAfter   = 4                     // quick moves, from which on a page is kept
+	holdWanders = 1                     // moves, from which on a page wanders
+	holdSleep   = 40 * time.Microsecond // the longest wait that is not put off
 	holdLook    = 50 * time.Microsecond // after which one that is put off is looked at again
 )
 
