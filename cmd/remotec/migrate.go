@@ -68,11 +68,7 @@ func (o *migrateOptions) run(args []string, _ streams) error {
 func (o *migrateOptions) find(ctx context.Context) (c *control.Client, session uint64, err error) {
 	var clients []*control.Client
 	if o.server != "" {
-		token := o.token
-		if token == "" {
-			token = localToken(o.server)
-		}
-		c, err := control.Dial(ctx, o.server, token)
+		c, err := dialServer(ctx, o.server, o.token)
 		if err != nil {
 			return nil, 0, err
 		}

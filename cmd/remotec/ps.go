@@ -95,11 +95,7 @@ func (o *psOptions) run(args []string, std streams) error {
 	defer cancel()
 	var list []psSession
 	if o.server != "" {
-		token := o.token
-		if token == "" {
-			token = localToken(o.server)
-		}
-		c, err := control.Dial(ctx, o.server, token)
+		c, err := dialServer(ctx, o.server, o.token)
 		if err != nil {
 			return err
 		}
@@ -224,6 +220,15 @@ func (o *psOptions) print(w io.Writer, list []psSession) error {
 		}
 	}
 	return t.Flush()
+}
+
+// dialServer connects to the server at addr. Where token is empty, it is the one that a
+// server on this host left.
+func dialServer(ctx context.Context, addr, token string) (*control.Client, error) {
+	if token == "" {
+		token = localToken(addr)
+	}
+	return control.Dial(ctx, addr, token)
 }
 
 // localToken returns the token that a server on this host left, or "".

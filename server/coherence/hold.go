@@ -59,8 +59,9 @@ func (d *Directory) dwell(p *page, process int) (wait time.Duration) {
 	if p.hold.bounces() {
 		wait = max(d.options.Hold-(now-p.hold.granted), 0)
 	}
-	if p.hold.wanders() {
-		wait = max(wait, d.turnLeft(p, process, now))
+	if left := d.turnLeft(p, now); left > 0 {
+		d.turns.await(process)
+		wait = max(wait, left)
 	}
 	if wait > holdSleep {
 		return min(wait, holdLook)
@@ -72,22 +73,20 @@ func (d *Directory) dwell(p *page, process int) (wait time.Duration) {
 }
 
 // kept reports whether the owner of q is to have it for a while.
-func (d *Directory) kept(q *page, process int) bool {
+func (d *Directory) kept(q *page) bool {
 	if d.options.Hold == 0 {
 		return false
 	}
 	now := d.options.Now()
-	return now-q.hold.granted < d.options.Hold ||
-		q.hold.wanders() && d.turnLeft(q, process, now) > 0
+	return now-q.hold.granted < d.options.Hold || d.turnLeft(q, now) > 0
 }
 
-// turnLeft returns for how long process has to wait for p, which wanders, as it is the owner's
-// turn.
-func (d *Directory) turnLeft(p *page, process int, now time.Duration) time.Duration {
-	if d.options.Idle == nil {
+// turnLeft returns for how long others have to wait for p, as it is its owner's turn.
+func (d *Directory) turnLeft(p *page, now time.Duration) time.Duration {
+	if d.options.Idle == nil || !p.hold.wanders() {
 		return 0
 	}
-	return d.turns.left(int(p.owner), process, now, d.options.Hold, d.options.Idle)
+	return d.turns.left(int(p.owner), now, d.options.Hold, d.options.Idle)
 }
 
 // now returns the time, for granted.

@@ -100,7 +100,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	if !ok {
 		return false, nil
 	}
-	pages, err := d.lockAhead(p, addr, n, process)
+	pages, err := d.lockAhead(p, addr, n)
 	defer unlockAhead(pages)
 	if err != nil {
 		return false, err
@@ -157,7 +157,7 @@ func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (do
 		reader.answered(addr, 1)
 		return false, nil
 	}
-	pages, err := d.lockAhead(p, addr, n, process)
+	pages, err := d.lockAhead(p, addr, n)
 	defer unlockAhead(pages)
 	if err != nil {
 		return false, err
@@ -167,9 +167,9 @@ func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (do
 }
 
 // lockAhead locks pages that follow p, at addr: those that are p's owner's as well,
-// and not to be kept from process. It returns at most n of one granule, of which p is the first,
+// and that it is not to keep. It returns at most n of one granule, of which p is the first,
 // to be given to unlockAhead, with an error, too.
-func (d *Directory) lockAhead(p *page, addr uintptr, n, process int) (pages []*page, err error) {
+func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err error) {
 	n = min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))
 	pages = []*page{p}
 	for len(pages) < n {
@@ -181,7 +181,7 @@ func (d *Directory) lockAhead(p *page, addr uintptr, n, process int) (pages []*p
 		if !q.mu.TryLock() {
 			break
 		}
-		if !q.exclusive || q.owner != p.owner || q.home != p.home || d.kept(q, process) {
+		if !q.exclusive || q.owner != p.owner || q.home != p.home || d.kept(q) {
 			q.mu.Unlock()
 			break
 		}

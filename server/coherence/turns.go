@@ -48,9 +48,9 @@ func (t *turns) init(processes int) {
 	t.streaks = make([]streak, processes)
 }
 
-// left returns for how long process has to wait for a page of owner that wanders. idle is
-// asked whether a process has nothing to do.
-func (t *turns) left(owner, process int, now, hold time.Duration, idle func(int) bool) time.Duration {
+// left returns for how long it is owner's turn. idle is asked whether a process has nothing
+// to do.
+func (t *turns) left(owner int, now, hold time.Duration, idle func(int) bool) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.pass(now, hold)
@@ -61,10 +61,16 @@ func (t *turns) left(owner, process int, now, hold time.Duration, idle func(int)
 		t.end = now
 		return 0
 	}
+	return t.end - now
+}
+
+// await notes that process waits for the end of another's turn.
+func (t *turns) await(process int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !slices.Contains(t.waiting, process) {
 		t.waiting = append(t.waiting, process)
 	}
-	return t.end - now
 }
 
 // granted notes that process got page, which wanders, and that it took some time.
