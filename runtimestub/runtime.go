@@ -28,6 +28,7 @@ type hookTable struct {
 	post      func(target, kind uint32, a, b, c, d uint64, p unsafe.Pointer, n uintptr)
 	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
 	traceback func(level uint32)
+	uncommon  func(addr, length uintptr)
 }
 
 //go:linkname raw runtime.remoteRaw

@@ -144,7 +144,8 @@ func (inv *invocation) compileStub(dir, srcDir, importPath, goVersion, importcfg
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out.Bytes()))
+		// Not %w: who is given an ExitError takes it that the tool has said what is wrong.
+		return "", fmt.Errorf("compiling %s: %v\n%s", importPath, err, bytes.TrimSpace(out.Bytes()))
 	}
 	return archive, nil
 }

@@ -88,6 +88,14 @@ const (
 	NrMapFile
 	// NrMapped answers EventMap with number args[0]: args[1] is the error number, or 0.
 	NrMapped
+	// NrMapNext waits for memory without pointers that the process is to map in place of
+	// what it has: R2 bytes at address R1, of the file whose descriptor travels with the
+	// reply, at the offset of the address in a slot's file. args[0] is the error number of the one
+	// before, or 0. One thread of each process makes these calls, and nothing else.
+	NrMapNext
+	// NrUncommon says that the process is about to use args[1] bytes at address args[0] of
+	// its own, which the pager had made common, for something else.
+	NrUncommon
 	nrLast
 )
 
@@ -105,6 +113,10 @@ const (
 	MapBase = 0x4200 << 32
 	MapEnd  = 0x7000 << 32
 )
+
+// SlotBase is the address of the first byte of the processes' files, where the heaps
+// begin.
+const SlotBase = 0xc0 << 32
 
 // What NrSignal asks for.
 const (

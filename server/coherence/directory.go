@@ -24,6 +24,9 @@ type Options struct {
 	// Idle reports whether a process has nothing to do, or is not known to have. Without
 	// it there are no turns.
 	Idle func(process int) bool
+	// Plain makes memory without pointers common, see plain.go; nil: that moves as
+	// other memory does.
+	Plain Plain
 }
 
 // Directory knows for each page who has it, and moves pages.
@@ -36,8 +39,10 @@ type Directory struct {
 	shards   [256]shard
 	readers  []readers // by process
 	turns    turns
-	buffers  sync.Pool // of *[PageSize]byte
-	runs     sync.Pool // of *[maxRun][PageSize]byte
+	plain    []plainHome  // by home
+	regions  atomic.Int64 // of all homes
+	buffers  sync.Pool    // of *[PageSize]byte
+	runs     sync.Pool    // of *[maxRun][PageSize]byte
 }
 
 // shard is a part of the table of pages. Its lock is held for a lookup only.
@@ -56,6 +61,9 @@ type page struct {
 	migration migration
 	hold      hold
 	pinned    pinned
+	region    *region // nil: none
+	moves     uint8   // that count for plainMoves
+	uncommon  bool    // the next fault is answered by moving it
 }
 
 // held is the set of pages of other homes that a process may write to.
@@ -74,6 +82,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 		memories: make([]atomic.Pointer[Memory], layout.Slots),
 		held:     make([]held, layout.Slots),
 		readers:  make([]readers, layout.Slots),
+		plain:    make([]plainHome, layout.Slots),
 	}
 	for i := range d.shards {
 		d.shards[i].pages = make(map[uintptr]*page)

@@ -35,11 +35,13 @@ const (
 	Migrated
 	// Deferred faults are to be handed in again after a while, see Handle.
 	Deferred
+	// PlainMemory faults are to be handed to Common.
+	PlainMemory
 	// Outcomes is the number of outcomes.
 	Outcomes
 )
 
-var outcomeNames = [Outcomes]string{"failed", "retried", "zeroed", "shared", "upgraded", "stolen", "migrated", "deferred"}
+var outcomeNames = [Outcomes]string{"failed", "retried", "zeroed", "shared", "upgraded", "stolen", "migrated", "deferred", "plain"}
 
 func (o Outcome) String() string {
 	if o < Outcomes {
@@ -53,7 +55,8 @@ func (o Outcome) String() string {
 // after any other error the contents of the page may be lost.
 //
 // With the outcome Deferred nobody was woken either: it is another process's turn, and
-// the fault is to be handed in again after wait.
+// the fault is to be handed in again after wait. With PlainMemory nobody was, either: Common
+// answers the fault.
 func (d *Directory) Handle(f Fault) (outcome Outcome, wait time.Duration, err error) {
 	addr := f.Addr &^ (PageSize - 1)
 	p, err := d.page(addr)
@@ -94,6 +97,9 @@ func (d *Directory) handle(p *page, addr uintptr, f Fault) (outcome Outcome, wai
 	m, err := d.memory(f.Process)
 	if err != nil {
 		return Failed, 0, err
+	}
+	if d.plainly(p, addr, f) {
+		return PlainMemory, 0, nil
 	}
 	holds := p.holders.Has(f.Process)
 	switch {

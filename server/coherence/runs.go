@@ -181,7 +181,7 @@ func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err 
 		if !q.mu.TryLock() {
 			break
 		}
-		if !q.exclusive || q.owner != p.owner || q.home != p.home || d.kept(q) {
+		if !q.exclusive || q.owner != p.owner || q.home != p.home || q.region != nil || d.kept(q) {
 			q.mu.Unlock()
 			break
 		}

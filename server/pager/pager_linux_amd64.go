@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,9 @@ type Pager struct {
 	threads  sync.WaitGroup
 
 	putOffs sync.WaitGroup // faults that are answered later; added to by threads and far faults
+
+	mapper atomic.Pointer[Mapper]   // nil: no memory is common
+	tables []atomic.Pointer[tables] // by process
 }
 
 // Memory is the shared memory of a process.
@@ -69,6 +73,8 @@ type farProcess struct {
 type attached struct {
 	process
 	counters counters
+	tables   *tables
+	all      []byte // the mapping that tables are parts of
 }
 
 // New returns a pager of a session without processes.
@@ -90,14 +96,17 @@ func New(config Config) (*Pager, error) {
 	}
 	config.Options.Now, config.Options.Sleep = sinceStart, sleep
 	pins := coherence.NewPins(config.Layout)
-	return &Pager{
-		config:    config,
-		pins:      pins,
-		directory: coherence.NewDirectory(config.Layout, pins, config.Options),
-		stop:      -1,
-		attached:  make(map[int]*attached),
-		far:       make(map[int]*farProcess),
-	}, nil
+	p := &Pager{
+		config:   config,
+		pins:     pins,
+		stop:     -1,
+		attached: make(map[int]*attached),
+		far:      make(map[int]*farProcess),
+		tables:   make([]atomic.Pointer[tables], config.Layout.Slots),
+	}
+	config.Options.Plain = plain{p}
+	p.directory = coherence.NewDirectory(config.Layout, pins, config.Options)
+	return p, nil
 }
 
 var started = time.Now()
@@ -170,6 +179,10 @@ func (p *Pager) attach(a *attached) error {
 		}
 		p.stop = own
 	}
+	if err := a.mapTables(st.Size); err != nil {
+		return err
+	}
+	p.tables[a.id].Store(a.tables)
 	p.attached[a.id] = a
 	p.directory.SetMemory(a.id, &a.process)
 	for range p.config.Threads {
@@ -205,6 +218,9 @@ func (p *Pager) Memory(process int) Memory {
 }
 
 func (a *attached) close() error {
+	if a.all != nil {
+		unix.Munmap(a.all)
+	}
 	return errors.Join(unix.Close(a.uffd), unix.Close(a.memfd))
 }
 

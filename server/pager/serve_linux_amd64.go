@@ -87,13 +87,25 @@ func (p *Pager) handle(f coherence.Fault, m Memory) (outcome coherence.Outcome) 
 		outcome, err = coherence.Retried, p.config.Forward(f)
 	} else {
 		var wait time.Duration
-		if outcome, wait, err = p.directory.Handle(f); outcome == coherence.Deferred {
+		switch outcome, wait, err = p.directory.Handle(f); outcome {
+		case coherence.Deferred:
 			p.putOff(f, m, wait)
+		case coherence.PlainMemory:
+			p.putOffs.Go(func() {
+				if err := p.directory.Common(f); err != nil {
+					p.broken(f, m, err)
+				}
+			})
 		}
 	}
 	if err == nil {
 		return outcome
 	}
+	return p.broken(f, m, err)
+}
+
+// broken ends the wait of who waits for an answer to f that cannot be had, because of err.
+func (p *Pager) broken(f coherence.Fault, m Memory, err error) coherence.Outcome {
 	if errors.Is(err, coherence.ErrLost) {
 		// The session is about to end. That the thread goes on waiting is better
 		// than a SIGBUS, of which the program would have something to say.

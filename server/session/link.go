@@ -187,13 +187,13 @@ func (l *link) loop(in []byte, n int) error {
 func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, hand []int) {
 	switch c.Nr {
 	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced, wire.NrMoving,
-		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped:
+		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped, wire.NrMapNext, wire.NrUncommon:
 	default:
 		return nil, nil
 	}
 	var w wire.ReplyWriter
 	w.Start(dst)
-	var r1 uint64
+	var r1, r2 uint64
 	var e syscall.Errno
 	switch c.Nr {
 	case wire.NrAsleep:
@@ -212,10 +212,14 @@ func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, ha
 		hand, e = l.s.maps.file(c.Args[0])
 	case wire.NrMapped:
 		l.s.maps.mapped(c.Args[0], syscall.Errno(c.Args[1]))
+	case wire.NrMapNext:
+		r1, r2, hand, e = l.p.mapNext(syscall.Errno(c.Args[0]))
+	case wire.NrUncommon:
+		e = l.p.uncommon(c)
 	default:
 		r1, e = l.p.collect(c, &w)
 	}
-	reply, _ = w.Finish(uint32(e), uint32(len(hand)), r1, 0)
+	reply, _ = w.Finish(uint32(e), uint32(len(hand)), r1, r2)
 	return reply, hand
 }
 

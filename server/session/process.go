@@ -34,6 +34,10 @@ type process struct {
 	account *wire.Goroutines // the last one that it sent; guarded by Session.mu
 	far     func() error     // for a process on another host, attaches its memory; else nil
 
+	maps      chan *mapRequest
+	mapping   *mapRequest // that the process carries out; its map thread's, which has mapThread
+	mapThread atomic.Bool // a call NrMapNext is under way
+
 	tracing tracing
 	printed atomic.Uint64 // how often its runtime wrote
 
@@ -42,7 +46,7 @@ type process struct {
 }
 
 func newProcess(s *Session, number int, r *fds.FrameReader) *process {
-	p := &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{}}
+	p := &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{}, maps: make(chan *mapRequest)}
 	if s.cfg.Far != nil {
 		p.far = s.cfg.Far(number)
 	}

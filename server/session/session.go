@@ -148,6 +148,9 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s.flights = make([]flights, len(s.procs))
 	if cfg.Memory != nil {
 		s.whole = whole{marks: coherence.NewWhole(cfg.Memory.Pins(), wholeLimits), bytes: make([]uint64, len(s.procs)), pause: wholePause}
+		if s.near() {
+			cfg.Memory.SetMapper(s.mapIn)
+		}
 	}
 	s.process = newProcess(s, 0, r)
 	s.process.pid = int(a.PID)

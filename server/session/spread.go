@@ -27,7 +27,7 @@ import (
 // Address ranges of the heaps; the patched runtime has the same in
 // remotec_memory.go.
 const (
-	heapBase = 0xc0 << 32
+	heapBase = wire.SlotBase
 	slotSize = 1 << 40
 	// MaxProcesses is how many processes a session can have.
 	MaxProcesses = 64

@@ -44,6 +44,18 @@ var memoryPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany { return true }"},
 	},
 	{
+		Name:    "plain-alloc",
+		Reason:  "memory without pointers is used by all processes of a host as the hardware has it",
+		Package: "runtime", File: "mheap.go", Func: "(*mheap).alloc",
+		Edit: InsertBefore{Anchor: "return s", Code: "if remotePlain && spanclass.noscan() && s != nil { remotePlainAlloc(s.base(), npages) }"},
+	},
+	{
+		Name:    "plain-free",
+		Reason:  "as plain-alloc: until it is used for something else",
+		Package: "runtime", File: "mheap.go", Func: "(*mheap).freeSpan",
+		Edit: InsertAtEntry{Code: "if remotePlain && s.spanclass.noscan() { remotePlainFree(s.base(), s.npages) }"},
+	},
+	{
 		Name:    "hash-seed",
 		Reason:  "a map is looked up in by all processes: the hash of a key is the same in each",
 		Package: "runtime", File: "rand.go", Func: "bootstrapRand",
