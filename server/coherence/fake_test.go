@@ -188,8 +188,13 @@ func (m *fake) access(addr uintptr, write bool, do func(*uintptr)) error {
 		}
 		f := Fault{Process: m.id, Addr: addr, Write: write, WP: p != nil}
 		m.mu.Unlock()
-		if _, _, err := m.directory.Handle(f); err != nil {
+		switch outcome, _, err := m.directory.Handle(f); {
+		case err != nil:
 			return err
+		case outcome == PlainMemory:
+			if err := m.directory.Common(f); err != nil {
+				return err
+			}
 		}
 	}
 }
