@@ -139,7 +139,7 @@ var allRows = []row{
 	against("TCP echo 64 B, 1 connection", "echo", target{}),
 	{"TCP echo 64 B forwarded, 1 connection", series{forwarded, "echo"}, series{plain, "echo"}, target{}},
 
-	apart("two processes: page fault / the kernel's own", "fault", "userfault", call),
+	apart("two processes: page fault, on pointers / the kernel's own", "fault", "userfault", call),
 	apart("two processes: unbuffered channel, there and back / blocking round trip", "pingpong", "roundtrip/blocking", call),
 	apart("the same / net/rpc call", "pingpong", "peers/netrpc", target{}),
 	apart("two processes: 64 B messages, capacity 1024 / NATS publish", "stream", "peers/nats", target{atMost, 1}),
@@ -147,9 +147,11 @@ var allRows = []row{
 	apart("the same / one process", "stream", "apart/stream", target{}),
 	apart("two processes: go statement / one process", "go", "apart/go", target{}),
 	apart("two processes: go statement, until the goroutine has answered / one process", "gowait", "apart/gowait", target{atMostNs, 25_000}),
-	apart("two processes: reading 64 MiB once / one process", "transfer", "apart/transfer", target{atLeastMB, 1000}),
+	apart("two processes: reading 64 MiB of numbers once / one process", "transfer", "apart/transfer", target{atLeastMB, 1000}),
+	apart("two processes: reading 64 MiB of pointers once / one process", "transferpointers", "apart/transferpointers", target{atLeastMB, 1000}),
 	{"mandelbrot, two processes of one P / one", series{twoP, "parallel/mandelbrot"}, series{oneP, "parallel/mandelbrot"}, half},
-	{"matrix product, two processes of one P / one", series{twoP, "parallel/matmul"}, series{oneP, "parallel/matmul"}, half},
+	{"matrix product, rows of slices, two processes of one P / one", series{twoP, "parallel/matmul"}, series{oneP, "parallel/matmul"}, half},
+	{"matrix product, one slice, two processes of one P / one", series{twoP, "parallel/flat"}, series{oneP, "parallel/flat"}, half},
 }
 
 // half is the time that 1.9 times the speed takes.

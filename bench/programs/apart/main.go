@@ -98,33 +98,39 @@ func start() {
 	})
 }
 
-const page = 4096
+const (
+	page    = 4096
+	perPage = page / 8
+)
 
 // faults measures the first read of a page that the other process has written, in
-// no order that could be foreseen.
+// no order that could be foreseen: of pages with pointers, which move.
 func faults() {
 	const pages = 1000
-	memory := make([]byte, (pages+1)*page)
-	at := -int(uintptr(unsafe.Pointer(&memory[0]))) & (page - 1)
-	memory = memory[at : at+pages*page]
+	memory := make([]*byte, (pages+1)*perPage)
+	at := -int(uintptr(unsafe.Pointer(&memory[0]))) & (page - 1) / 8
+	memory = memory[at : at+pages*perPage]
+	var bytes [256]byte
 	order := rand.New(rand.NewSource(1)).Perm(pages)
 	result := make(chan time.Duration)
 	var all []time.Duration
 	for round := range 5 {
 		for i := range pages {
-			memory[i*page] = byte(round)
+			memory[i*perPage] = &bytes[round]
 		}
 		elsewhere(func() {
 			var took [pages]time.Duration
-			var sum byte
+			same := uint64(0)
 			for i, p := range order {
 				start := time.Now()
-				sum += memory[p*page]
+				if memory[p*perPage] == &bytes[round] {
+					same++
+				}
 				took[i] = time.Since(start)
 			}
 			slices.Sort(took[:])
 			result <- took[pages/2]
-			measure.Sink = sum
+			measure.Sink = same
 		})
 		all = append(all, <-result)
 	}
@@ -132,28 +138,50 @@ func faults() {
 	measure.Report("apart/fault", float64(all[len(all)/2]), "ns")
 }
 
-// transfer measures reading once what the other process has written.
+const transferred = 64 << 20 // bytes
+
+// transfer measures reading once what the other process has written: bytes, which the
+// processes of a host have in common, and pointers.
 func transfer() {
-	const size = 64 << 20
-	memory := make([]byte, size)
+	memory := make([]uint64, transferred/8)
+	timeTransfer("apart/transfer", func(round int) {
+		for i := 0; i < len(memory); i += 8 {
+			memory[i] = uint64(round)
+		}
+	}, func() (sum uint64) {
+		for _, w := range memory {
+			sum += w
+		}
+		return sum
+	})
+	pointers := make([]*byte, transferred/8)
+	var bytes [8]byte
+	timeTransfer("apart/transferpointers", func(round int) {
+		for i := 0; i < len(pointers); i += 8 {
+			pointers[i] = &bytes[round]
+		}
+	}, func() (sum uint64) {
+		for _, p := range pointers {
+			if p != nil {
+				sum++
+			}
+		}
+		return sum
+	})
+}
+
+func timeTransfer(name string, write func(round int), read func() uint64) {
 	result := make(chan time.Duration)
 	var all []float64
 	for round := range 3 {
-		for i := 0; i < size; i += 64 {
-			memory[i] = byte(round)
-		}
+		write(round)
 		elsewhere(func() {
 			start := time.Now()
-			var sum uint64
-			words := unsafe.Slice((*uint64)(unsafe.Pointer(&memory[0])), size/8)
-			for _, w := range words {
-				sum += w
-			}
+			measure.Sink = read()
 			result <- time.Since(start)
-			measure.Sink = sum
 		})
-		all = append(all, size/(<-result).Seconds()/1e6)
+		all = append(all, transferred/(<-result).Seconds()/1e6)
 	}
 	slices.Sort(all)
-	measure.Report("apart/transfer", all[len(all)/2], "MB/s")
+	measure.Report(name, all[len(all)/2], "MB/s")
 }

@@ -12,6 +12,8 @@ func main() {
 	measure.Time("parallel/mandelbrot", 1, func() { measure.Sink = mandelbrot(512) })
 	a, b := matrix(512), matrix(512)
 	measure.Time("parallel/matmul", 1, func() { measure.Sink = multiply(a, b) })
+	x, y := flatten(a), flatten(b)
+	measure.Time("parallel/flat", 1, func() { measure.Sink = multiplyFlat(x, y, len(a)) })
 }
 
 const workers = 2
@@ -72,6 +74,32 @@ func multiply(a, b [][]float64) [][]float64 {
 				row[j] = sum
 			}
 			c[i] = row
+		}
+	})
+	return c
+}
+
+func flatten(m [][]float64) []float64 {
+	var all []float64
+	for _, row := range m {
+		all = append(all, row...)
+	}
+	return all
+}
+
+// multiplyFlat is multiply of matrices of n rows that are one slice each.
+func multiplyFlat(a, b []float64, n int) []float64 {
+	c := make([]float64, n*n)
+	share(n, func(_, first, step int) {
+		for i := first; i < n; i += step {
+			for j := range n {
+				sum := 0.0
+				row := b[j*n : (j+1)*n]
+				for k, v := range a[i*n : (i+1)*n] {
+					sum += v * row[k]
+				}
+				c[i*n+j] = sum
+			}
 		}
 	})
 	return c
