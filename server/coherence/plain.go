@@ -1,8 +1,10 @@
 package coherence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -62,8 +64,8 @@ type region struct {
 // plainHome is what is known of the regions of one home.
 type plainHome struct {
 	mu      sync.Mutex // held for the whole of a change
-	regions map[uintptr]*region
-	off     bool // something failed: no further regions
+	regions []*region  // by start
+	off     bool       // something failed: no further regions
 }
 
 // plainly reports whether a fault is to be answered by Common: p, which is locked, is in a
@@ -180,10 +182,7 @@ func (d *Directory) makeCommon(h *plainHome, home int, addr uintptr) (*region, e
 			return nil, err
 		}
 	}
-	if h.regions == nil {
-		h.regions = make(map[uintptr]*region)
-	}
-	h.regions[bounds.Start] = r
+	h.regions = slices.Insert(h.regions, h.from(bounds.Start), r)
 	d.regions.Add(1)
 	return r, nil
 }
@@ -205,7 +204,8 @@ func (d *Directory) dissolve(h *plainHome, home int, r *region) error {
 		p.mu.Unlock()
 	}
 	d.options.Plain.Release(home, r.Range)
-	delete(h.regions, r.Start)
+	at := h.from(r.Start)
+	h.regions = slices.Delete(h.regions, at, at+1)
 	d.regions.Add(-1)
 	return nil
 }
@@ -216,20 +216,25 @@ func (d *Directory) Uncommon(home int, r Range) error {
 	h := &d.plain[home]
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for start, end := r.Start, uintptr(0); start < r.End; start = end {
-		end = min((start|(Granule-1))+1, r.End)
-		known := h.regions[start]
-		if known == nil {
-			continue
+	for {
+		at := h.from(r.Start)
+		if at == len(h.regions) || h.regions[at].Start >= r.End {
+			return nil
 		}
-		if known.End > end {
+		known := h.regions[at]
+		if known.End > r.End {
 			return fmt.Errorf("coherence: process %d gives up %#x-%#x of the common memory %#x-%#x", home, r.Start, r.End, known.Start, known.End)
 		}
 		if err := d.dissolve(h, home, known); err != nil {
-			return fmt.Errorf("coherence: process %d: giving up common memory at %#x: %w", home, start, err)
+			return fmt.Errorf("coherence: process %d: giving up common memory at %#x: %w", home, known.Start, err)
 		}
 	}
-	return nil
+}
+
+// from returns the index of the first region at addr or above.
+func (h *plainHome) from(addr uintptr) int {
+	at, _ := slices.BinarySearchFunc(h.regions, addr, func(r *region, addr uintptr) int { return cmp.Compare(r.Start, addr) })
+	return at
 }
 
 // wakeAnyway wakes who waits for a page, which may be of another mapping by now.

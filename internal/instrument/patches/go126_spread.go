@@ -53,7 +53,13 @@ var memoryPatches = []Patch{
 		Name:    "plain-free",
 		Reason:  "as plain-alloc: until it is used for something else",
 		Package: "runtime", File: "mheap.go", Func: "(*mheap).freeSpan",
-		Edit: InsertAtEntry{Code: "if remotePlain && s.spanclass.noscan() { remotePlainFree(s.base(), s.npages) }"},
+		Edit: InsertAtEntry{Code: "if remotePlain && remotePlainSpan(s) { remotePlainFree(s.base(), s.npages) }"},
+	},
+	{
+		Name:    "plain-large",
+		Reason:  "as plain-alloc: large objects have parts without pointers",
+		Package: "runtime", File: "mbitmap.go", Func: "heapSetTypeLarge",
+		Edit: InsertAtEntry{Code: "if remotePlain { remotePlainLarge(x, dataSize, typ) }"},
 	},
 	{
 		Name:    "hash-seed",
