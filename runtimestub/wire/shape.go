@@ -129,7 +129,7 @@ func Name(nr uint32) string {
 	return ""
 }
 
-var pseudoNames = [...]string{"", "spawn", "exit", "signal", "lease", "pollopen", "pollclose", "writeerr", "hand", "allthreads", "adopt", "post", "asleep", "collect", "tracebacks", "traced", "moving", "map", "remap", "mapfile", "mapped"}
+var pseudoNames = [...]string{"", "spawn", "exit", "signal", "lease", "pollopen", "pollclose", "writeerr", "hand", "allthreads", "adopt", "post", "asleep", "collect", "tracebacks", "traced", "moving", "map", "remap", "mapfile", "mapped", "mapnext", "uncommon"}
 
 // fcntlArg: locks carry a struct flock (32 bytes), F_GETOWN_EX and
 // F_SETOWN_EX 8 bytes, the read and write hints 8 bytes; fcntl(2). ok is false

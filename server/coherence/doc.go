@@ -27,6 +27,9 @@
 //     agree on which: the copies, as long as there are any.
 //   - A fault that was answered already, or that another overtook, does no harm.
 //
+// Memory without pointers can be exempt from all this, see plain.go: it is not a matter of the
+// collectors, and where all processes are on one host the hardware keeps it coherent.
+//
 // # Distributed garbage collection
 //
 // Each process collects its own slot, whenever it likes, and concurrently with the
