@@ -201,8 +201,8 @@ func (d *Directory) steal(p *page, addr uintptr, process int, to Memory) error {
 		if err != nil {
 			return err
 		}
-		if far, ok := owner.(Far); ok {
-			if err := far.Take(addr, buf); err != nil {
+		if taker, ok := owner.(Taker); ok {
+			if err := taker.Take(addr, buf); err != nil {
 				return fmt.Errorf("taking the page of process %d: %w", p.owner, err)
 			}
 			dropped = int(p.owner)

@@ -55,6 +55,12 @@ type Near interface {
 	Present(page uintptr) (bool, error)
 }
 
+// Taker is a Memory on this host that takes a page in one step: Protect, Read and then Drop.
+type Taker interface {
+	Memory
+	Take(page uintptr, buf *[PageSize]byte) error
+}
+
 // ErrUnmapped is wrapped by errors of a Memory that has nothing mapped at the
 // page's address: the program followed a pointer to where no memory is.
 var ErrUnmapped = errors.New("nothing is mapped at the address")

@@ -20,6 +20,7 @@ type process struct {
 	memfd  int
 	uffd   int
 	gone   atomic.Bool // its address space is
+	pipes  *pipes
 
 	mu         sync.RWMutex         // guards registered
 	registered map[uintptr]struct{} // own granules, by start
@@ -30,6 +31,8 @@ type process struct {
 var (
 	_ coherence.Near = (*process)(nil)
 	_ coherence.Runs = (*process)(nil)
+
+	_ coherence.Taker = (*process)(nil)
 )
 
 // ProtectRun implements [coherence.Runs].

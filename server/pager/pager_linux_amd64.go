@@ -52,6 +52,7 @@ type Pager struct {
 
 	putOffs sync.WaitGroup // faults that are answered later; added to by threads and far faults
 
+	pipes  *pipes
 	mapper atomic.Pointer[Mapper]   // nil: no memory is common
 	tables []atomic.Pointer[tables] // by process
 }
@@ -98,6 +99,7 @@ func New(config Config) (*Pager, error) {
 	pins := coherence.NewPins(config.Layout)
 	p := &Pager{
 		config:   config,
+		pipes:    newPipes(config.Own),
 		pins:     pins,
 		stop:     -1,
 		attached: make(map[int]*attached),
@@ -134,7 +136,7 @@ func (p *Pager) Pins() *coherence.Pins { return p.pins }
 // write-protect faults.
 func (p *Pager) Attach(process int, memfd, uffd int) error {
 	a := &attached{}
-	a.id, a.layout = process, p.config.Layout
+	a.id, a.layout, a.pipes = process, p.config.Layout, p.pipes
 	a.memfd, a.uffd = memfd, uffd
 	a.registered = make(map[uintptr]struct{})
 	if err := p.attach(a); err != nil {
@@ -244,6 +246,7 @@ func (p *Pager) Close() error {
 	p.threads.Wait()
 	p.putOffs.Wait()
 	err := unix.Close(p.stop)
+	p.pipes.close()
 	for _, a := range p.attached {
 		err = errors.Join(err, a.close())
 	}
