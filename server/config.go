@@ -50,6 +50,9 @@ type Config struct {
 	// PostDelay is how long a message from one process of a program to another
 	// may wait; how long each does is random. Fault injection.
 	PostDelay time.Duration
+	// MailDelay is for how long at most a process does not look at the messages of others of its
+	// host after it has looked.
+	MailDelay time.Duration
 	// MoveEvery is how often a goroutine of a program in several processes is moved
 	// to another one, whichever; 0: never. Fault injection.
 	MoveEvery time.Duration

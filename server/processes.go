@@ -154,7 +154,7 @@ func (r *running) makeMail(n int) error {
 		return nil
 	}
 	var err error
-	r.mail, err = mail.New(0, here, &space)
+	r.mail, err = mail.New(0, here, r.cfg.MailDelay, &space)
 	return err
 }
 

@@ -38,7 +38,7 @@ host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 		fs.IntVar(&o.nodes, "nodes", 0, "other hosts that run processes of the program")
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` on which to wait for them")
 		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
-		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call, post=DURATION at most before each message between processes, migrate=DURATION between moves of some goroutine to another process")
+		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call, post=DURATION at most before each message between processes, mail=DURATION at most between two looks at such messages, migrate=DURATION between moves of some goroutine to another process")
 		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`")
 		fs.StringVar(&o.server, "server", "", "use the server at this `address` instead of an own one")
 		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what the server given by -server asks for")
@@ -106,7 +106,7 @@ func (o *runOptions) run(args []string, std streams) error {
 		exit, err = server.RunAt(o.server, o.token, server.Program{Program: *p, Env: o.asking()})
 	} else {
 		cfg := serverConfig()
-		cfg.Policy.Hand, cfg.Delay, cfg.PostDelay, cfg.MoveEvery = o.hand, chaos.delay, chaos.post, chaos.migrate
+		cfg.Policy.Hand, cfg.Delay, cfg.PostDelay, cfg.MailDelay, cfg.MoveEvery = o.hand, chaos.delay, chaos.post, chaos.mail, chaos.migrate
 		cfg.Processes = max(n, o.nodes+1)
 		cfg.Nodes = server.Nodes{
 			Count: o.nodes, Listen: o.listen, Version: version(),
@@ -152,11 +152,11 @@ func (o *runOptions) asking() []string {
 
 // faults are what is injected: delays, and moves of goroutines.
 type faults struct {
-	delay, post, migrate time.Duration
+	delay, post, mail, migrate time.Duration
 }
 
 // faultWords names the faults that there are.
-const faultWords = "delay=DURATION, post=DURATION and migrate=DURATION"
+const faultWords = "delay=DURATION, post=DURATION, mail=DURATION and migrate=DURATION"
 
 // parseChaos reads a list of faults.
 func parseChaos(spec string) (chaos faults, err error) {
@@ -166,7 +166,7 @@ func parseChaos(spec string) (chaos faults, err error) {
 	for _, fault := range strings.Split(spec, ",") {
 		name, value, _ := strings.Cut(fault, "=")
 		switch name {
-		case "delay", "post", "migrate":
+		case "delay", "post", "mail", "migrate":
 			d, err := time.ParseDuration(value)
 			if err != nil || d < 0 {
 				return chaos, usagef("chaos %q: not a duration", fault)
@@ -176,6 +176,8 @@ func parseChaos(spec string) (chaos faults, err error) {
 				chaos.delay = d
 			case "post":
 				chaos.post = d
+			case "mail":
+				chaos.mail = d
 			default:
 				chaos.migrate = d
 			}
@@ -198,7 +200,7 @@ func serverConfig() server.Config {
 			Hand: envOr("REMOTEC_HAND", "true") != "false",
 			Ring: envOr("REMOTEC_RING", "true") != "false",
 		},
-		Delay: chaos.delay, PostDelay: chaos.post, MoveEvery: chaos.migrate,
+		Delay: chaos.delay, PostDelay: chaos.post, MailDelay: chaos.mail, MoveEvery: chaos.migrate,
 	}
 }
 

@@ -93,7 +93,7 @@ func TestHistories(t *testing.T) {
 		name  string
 		model porcupine.Model
 	}{{"chan", channel}, {"select", channel}, {"mutex", mutex}, {"rwmutex", mutex}, {"register", register}} {
-		for _, chaos := range []string{"", "delay=300us", "post=2ms", "migrate=1ms"} {
+		for _, chaos := range []string{"", "delay=300us", "post=2ms", "mail=2ms", "migrate=1ms"} {
 			t.Run(what.name+"/"+chaos, func(t *testing.T) {
 				length := max(time.Second, *length/10)
 				r := start(t, []string{"REMOTEC_CHAOS=" + chaos}, "-history", what.name, "-time", length.String())

@@ -6,6 +6,7 @@ package mail
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,14 +16,16 @@ import (
 // Mail belongs to the processes of consecutive numbers that are on one host.
 type Mail struct {
 	first, count int
+	delay        time.Duration
 	memory       int
 	files        []int // the memory, and the processes' eventfds
 	space        *fds.Space
 }
 
-// New makes the mail of count processes, with descriptors that space owns.
-func New(first, count int, space *fds.Space) (*Mail, error) {
-	m := &Mail{first: first, count: count, space: space}
+// New makes the mail of count processes, with descriptors that space owns. For tests they do not
+// look at their messages for as long as delay after they have looked.
+func New(first, count int, delay time.Duration, space *fds.Space) (*Mail, error) {
+	m := &Mail{first: first, count: count, delay: delay, space: space}
 	add := func(what string, fd int, err error) error {
 		if err == nil {
 			fd, err = space.Adopt(fd)
@@ -80,7 +83,7 @@ func (m *Mail) Value(fd int) string {
 	if m == nil {
 		return ""
 	}
-	return fmt.Sprintf("/%x/%x/%x", m.first, m.count, fd)
+	return fmt.Sprintf("/%x/%x/%x/%x", m.first, m.count, fd, m.delay.Nanoseconds())
 }
 
 // Close closes the descriptors. Processes that were started have theirs.

@@ -190,7 +190,7 @@ func (a *agent) makeMail(s *start) (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.mail == nil {
-		a.mail, err = mail.New(s.First, s.Count, &a.space)
+		a.mail, err = mail.New(s.First, s.Count, 0, &a.space)
 	}
 	return err
 }
