@@ -83,7 +83,7 @@ func (m *Mail) Value(fd int) string {
 	if m == nil {
 		return ""
 	}
-	return fmt.Sprintf("/%x/%x/%x/%x", m.first, m.count, fd, m.delay.Nanoseconds())
+	return fmt.Sprintf("/%x/%x/%x/%x", m.first, m.delay.Nanoseconds(), m.count, fd)
 }
 
 // Close closes the descriptors. Processes that were started have theirs.
