@@ -23,6 +23,7 @@ func hooks() *hookTable {
 		post:      onPost,
 		collect:   onCollect,
 		traceback: onTraceback,
+		inspected: onInspected,
 	}
 }
 

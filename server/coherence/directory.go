@@ -24,6 +24,9 @@ type Options struct {
 	// Idle reports whether a process has nothing to do, or is not known to have. Without
 	// it there are no turns.
 	Idle func(process int) bool
+	// Where returns the program counter at which a thread of this host waits for a page, or
+	// 0. It may be nil. It is asked only while somebody watches: see Watch.
+	Where func(thread int) uintptr
 }
 
 // Directory knows for each page who has it, and moves pages.
@@ -36,6 +39,7 @@ type Directory struct {
 	shards   [256]shard
 	readers  []readers // by process
 	turns    turns
+	sharing  sharing
 	buffers  sync.Pool // of *[PageSize]byte
 	runs     sync.Pool // of *[maxRun][PageSize]byte
 }
@@ -56,6 +60,8 @@ type page struct {
 	migration migration
 	hold      hold
 	pinned    pinned
+	moves     uint32  // faults that took it from a process, or a right from it
+	bounce    *bounce // details of it, nil or stale; see sharing.go
 }
 
 // held is the set of pages of other homes that a process may write to.
@@ -82,6 +88,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 		d.held[i].pages = make(map[uintptr]struct{})
 	}
 	d.turns.init(layout.Slots)
+	d.sharing.init(layout.Slots)
 	d.buffers.New = func() any { return new([PageSize]byte) }
 	d.runs.New = func() any { return new([maxRun][PageSize]byte) }
 	return d
