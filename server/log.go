@@ -84,7 +84,9 @@ func (b *book) Lines() []session.LogLine {
 }
 
 // keep returns a logger that writes what log writes, and what b remembers.
-func (b *book) keep(log *slog.Logger) *slog.Logger { return slog.New(&bookHandler{b, log.Handler(), ""}) }
+func (b *book) keep(log *slog.Logger) *slog.Logger {
+	return slog.New(&bookHandler{b, log.Handler(), ""})
+}
 
 // bookHandler is the handler of such a logger.
 type bookHandler struct {

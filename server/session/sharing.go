@@ -136,7 +136,7 @@ func (s *Session) sharedPage(ctx context.Context, b coherence.Bounce) SharedPage
 	}
 	p.Objects = s.attribute(objects, b)
 	for _, at := range b.Places {
-		fn, file, line := s.symbols().place(uint64(at.PC))
+		fn, file, line := s.sourceOf(ctx, at)
 		p.Places = append(p.Places, SharedPlace{
 			Process: at.Process, Func: fn, File: file, Line: line, Write: at.Write, Offset: at.Offset, Count: at.Count,
 		})
@@ -175,6 +175,37 @@ func (s *Session) attribute(objects []SharedObject, b coherence.Bounce) []Shared
 	return list
 }
 
+// sourceOf returns the function and line that a process was in: where that is inlined code of
+// package sync or atomic, the one that calls it.
+func (s *Session) sourceOf(ctx context.Context, at coherence.Place) (fn, file string, line int) {
+	y := s.symbols()
+	y.mu.Lock()
+	text, ok := y.places[at.PC]
+	y.mu.Unlock()
+	if !ok {
+		answers, err := s.inspect(ctx, []int{at.Process}, wire.InspectPlace, uint64(at.PC))
+		if err != nil {
+			return "", "", 0
+		}
+		text = answers[at.Process]
+		y.mu.Lock()
+		y.places[at.PC] = text
+		y.mu.Unlock()
+	}
+	for entry := range strings.Lines(text) {
+		f := strings.Split(strings.TrimSuffix(entry, "\n"), "\t")
+		if len(f) != 3 {
+			continue
+		}
+		fn, file = f[0], f[1]
+		line, _ = strconv.Atoi(f[2]) // a number, or 0
+		if !strings.HasPrefix(fn, "sync/atomic.") && !strings.HasPrefix(fn, "sync.") && !strings.HasPrefix(fn, "internal/") {
+			break
+		}
+	}
+	return fn, file, line
+}
+
 // parseObjects reads what a process says of a page: see remotec_inspect.go.
 func parseObjects(text string) (list []SharedObject) {
 	for line := range strings.Lines(text) {
@@ -200,11 +231,13 @@ func parseObjects(text string) (list []SharedObject) {
 	return list
 }
 
-// verdict says what kind of sharing it is, from the words that processes wanted. One that
+// verdict says what kind of sharing it is, from the words that processes wanted. A word that is only
+// read is nobody's reason to take the page from others, where others are written. One that
 // comes to a page wants one word first, and then perhaps others: a tenth of a word's
 // count is taken for that.
 func verdict(words []coherence.Word) string {
-	type users struct{ total, most uint64 }
+	type users struct{ total, most, writes uint64 }
+	writes := uint64(0)
 	byOffset := map[int]*users{}
 	for _, w := range words {
 		u := byOffset[w.Offset]
@@ -213,11 +246,16 @@ func verdict(words []coherence.Word) string {
 			byOffset[w.Offset] = u
 		}
 		n := w.Reads + w.Writes
+		writes += w.Writes
+		u.writes += w.Writes
 		u.total += n
 		u.most = max(u.most, n)
 	}
 	var all, common uint64
 	for _, u := range byOffset {
+		if writes > 0 && u.writes == 0 {
+			continue
+		}
 		all += u.total
 		if u.total-u.most > u.total/10 {
 			common += u.total

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"debug/dwarf"
 	"debug/elf"
-	"debug/gosym"
 	"io"
 	"slices"
 	"strconv"
@@ -19,10 +18,12 @@ import (
 // without a symbol table or debugging information (-ldflags=-s) tells less.
 type symbols struct {
 	vars  []elf.Symbol // by address
-	lines *gosym.Table
 	types *dwarf.Data
 	names map[string]dwarf.Offset // of the types of global variables, by name
 	named map[string]dwarf.Offset // structs, by their names as package reflect writes them; 0 where there are several
+
+	mu     sync.Mutex
+	places map[uintptr]string // what processes said of program counters; guarded by mu
 }
 
 // lazySymbols reads them when they are first asked for.
@@ -32,7 +33,10 @@ type lazySymbols struct {
 }
 
 func (s *Session) symbols() *symbols {
-	s.lazySymbols.once.Do(func() { s.lazySymbols.s.read(s.cfg.Space, s.attach.Path) })
+	s.lazySymbols.once.Do(func() {
+		s.lazySymbols.s.places = map[uintptr]string{}
+		s.lazySymbols.s.read(s.cfg.Space, s.attach.Path)
+	})
 	return &s.lazySymbols.s
 }
 
@@ -80,11 +84,6 @@ func (y *symbols) read(space *fds.Space, path string) {
 			}
 		}
 		slices.SortFunc(y.vars, func(a, b elf.Symbol) int { return cmp.Compare(a.Value, b.Value) })
-	}
-	if pcln, text := f.Section(".gopclntab"), f.Section(".text"); pcln != nil && text != nil {
-		if data, err := pcln.Data(); err == nil {
-			y.lines, _ = gosym.NewTable(nil, gosym.NewLineTable(data, text.Addr)) // nil with an error
-		}
 	}
 	if y.types, err = f.DWARF(); err == nil {
 		y.readTypes()
@@ -200,16 +199,4 @@ func (y *symbols) field(o *SharedObject, offset int) string {
 		}
 	}
 	return path
-}
-
-// place returns the function, file and line of a program counter.
-func (y *symbols) place(pc uint64) (fn, file string, line int) {
-	if y.lines == nil {
-		return "", "", 0
-	}
-	file, line, f := y.lines.PCToLine(pc)
-	if f != nil {
-		fn = f.Name
-	}
-	return fn, file, line
 }

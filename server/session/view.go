@@ -33,7 +33,8 @@ type Picture struct {
 	Goroutines int           `json:"goroutines"`
 	Created    uint64        `json:"created"`
 	Processes  []Member      `json:"processes"`
-	Sites      []SiteView    `json:"sites"`
+	Sites      []SiteView    `json:"sites"` // those with most goroutines
+	SiteCount  int           `json:"siteCount"`
 	States     []StateCount  `json:"states"`
 	Traffic    []Pair        `json:"traffic"`
 	ByCall     []CallCount   `json:"byCall"`
@@ -108,6 +109,9 @@ type StackView struct {
 	Process   int    `json:"process"`
 	Text      string `json:"text"`
 }
+
+// pictureSites bounds the sites in a picture.
+const pictureSites = 300
 
 // listMost bounds a part of a listing.
 const listMost = 1000
@@ -190,8 +194,12 @@ func (s *Session) picture(ctx context.Context) (*Picture, error) {
 		return c
 	}
 	for _, a := range account.Sites {
-		c := site(a.PC)
-		c.view.Func, c.view.File, c.view.Line, c.view.Created = cmp.Or(a.Func, "runtime.main"), a.File, a.Line, a.Created
+		v := &site(a.PC).view
+		v.Func, v.File, v.Line, v.Created = cmp.Or(a.Func, "?"), a.File, a.Line, a.Created
+	}
+	if len(o.rows) > 0 && o.rows[0].ID == 1 {
+		v := &site(o.rows[0].PC).view // no go statement made it
+		v.Func, v.File, v.Line = "main goroutine", "", 0
 	}
 	for i := range o.rows {
 		r := &o.rows[i]
@@ -218,6 +226,8 @@ func (s *Session) picture(ctx context.Context) (*Picture, error) {
 	slices.SortFunc(p.Sites, func(a, b SiteView) int {
 		return cmp.Or(cmp.Compare(b.Live, a.Live), cmp.Compare(b.Created, a.Created), cmp.Compare(a.PC, b.PC))
 	})
+	p.SiteCount = len(p.Sites)
+	p.Sites = p.Sites[:min(len(p.Sites), pictureSites)]
 	p.States = sortStates(states)
 	p.Traffic = s.traffic(o)
 	p.ByCall = s.byCall()
