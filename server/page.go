@@ -149,6 +149,17 @@ type pageConn struct {
 	once  sync.Once
 }
 
+// Read implements [net.Conn]. Package http wants to know a timeout by its type, a
+// net.Error, which that of an os.File is around.
+func (c *pageConn) Read(p []byte) (int, error) {
+	n, err := c.File.Read(p)
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return n, err
+}
+
 // Write implements [net.Conn]. It raises no SIGPIPE, which would be the program's.
 func (c *pageConn) Write(p []byte) (int, error) {
 	raw, err := c.SyscallConn()
