@@ -38,6 +38,9 @@ func view(t *testing.T, flags []string, args ...string) *viewed {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if *update {
+		t.Setenv("GOFLAGS", "-trimpath") // the paths of this machine are nobody's concern
+	}
 	prog := buildProgram(t, t.TempDir(), "lively", true)
 	stderr, stdout := &lines{more: make(chan struct{}, 1)}, &lines{more: make(chan struct{}, 1)}
 	cmd := exec.Command(tool, append(append(append([]string{"run", "-http", "127.0.0.1:0"}, flags...), prog), args...)...)
@@ -209,7 +212,7 @@ func TestPageInBrowser(t *testing.T) {
 		must(t, b.Size(size[0], size[1], 1, size[0] < 500, false))
 		for _, view := range []string{"overview", "goroutines", "traffic", "sharing", "events"} {
 			must(t, b.Eval(fmt.Sprintf(`location.hash = "#%s"`, view), nil))
-			must(t, b.Await(fmt.Sprintf(`!document.querySelector("#%s").hidden`, view)))
+			must(t, b.Await(fmt.Sprintf(`!document.querySelector("#view-%s").hidden`, view)))
 			wide := 0
 			must(t, b.Eval("document.documentElement.scrollWidth", &wide))
 			if wide > size[0] {
@@ -245,7 +248,7 @@ func screenshots(t *testing.T, v *viewed, b *browser.Browser) {
 		time.Sleep(2500 * time.Millisecond) // for lines to grow
 		must(t, b.Screenshot(filepath.Join(docs, name)))
 	}
-	time.Sleep(20 * time.Second)
+	time.Sleep(40 * time.Second)
 	shot("page-laptop.png", "overview", 1280, 860, false)
 	shot("page-sharing.png", "sharing", 1280, 860, true)
 	shot("page-traffic.png", "traffic", 1280, 760, false)

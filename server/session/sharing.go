@@ -102,6 +102,32 @@ func (s *Session) Sharing(ctx context.Context, limit int, wait bool) ([]SharedPa
 	return list, nil
 }
 
+// placesMost bounds the places of a page in a report.
+const placesMost = 8
+
+// nameChannels says of an object that nobody knows the type of that it is a channel, where
+// that is what the program was doing with it: channels of elements without pointers have no type.
+func (p *SharedPage) nameChannels() {
+	channel, all := uint64(0), uint64(0)
+	for _, at := range p.Places {
+		all += at.Count
+		for _, name := range []string{"runtime.chan", "runtime.(*hchan)", "runtime.(*waitq)", "runtime.remoteChan", "runtime.closechan", "runtime.select", "runtime.sendDirect", "runtime.recv"} {
+			if strings.HasPrefix(at.Func, name) {
+				channel += at.Count
+				break
+			}
+		}
+	}
+	if all == 0 || 2*channel < all {
+		return
+	}
+	for i := range p.Objects {
+		if o := &p.Objects[i]; o.Type == "" && o.Size >= 96 && (o.Kind == "noscan" || o.Kind == "object") {
+			o.Type = "channel"
+		}
+	}
+}
+
 // heat is what pages are sorted by: their moves, less where they were long ago.
 func heat(b coherence.Bounce) float64 {
 	return float64(b.Moves) / (1 + time.Since(b.Last).Seconds()/10)
@@ -136,11 +162,17 @@ func (s *Session) sharedPage(ctx context.Context, b coherence.Bounce) SharedPage
 	}
 	p.Objects = s.attribute(objects, b)
 	for _, at := range b.Places {
+		// A thread that was woken by the answer to another's fault may have been asked
+		// where it is later: such places come once or twice.
+		if at.Count*10 < b.Places[0].Count || len(p.Places) == placesMost {
+			break
+		}
 		fn, file, line := s.sourceOf(ctx, at)
 		p.Places = append(p.Places, SharedPlace{
 			Process: at.Process, Func: fn, File: file, Line: line, Write: at.Write, Offset: at.Offset, Count: at.Count,
 		})
 	}
+	p.nameChannels()
 	p.Verdict = verdict(b.Words)
 	p.Hint = hint(&p)
 	return p

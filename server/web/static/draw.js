@@ -22,36 +22,41 @@ export function sparkline(values, most) {
   return s;
 }
 
-// drawGraph draws processes on a circle, with an edge for each direction, as wide as what
+// drawGraph draws processes on a circle, with an arrow for each direction, as wide as what
 // goes there.
 export function drawGraph(where, processes, edges, what) {
-  const n = processes.length, cx = 210, cy = 168, r = n < 2 ? 0 : n === 2 ? 125 : 128, size = n > 12 ? 15 : 24;
+  const n = processes.length, cx = 210, cy = 150, r = n < 2 ? 0 : n === 2 ? 135 : 118, size = n > 16 ? 13 : n > 8 ? 18 : 26;
   const at = new Map(processes.map((p, i) => {
     const angle = (n === 2 ? Math.PI : -Math.PI / 2) + 2 * Math.PI * i / n;
     return [p, { x: cx + r * Math.cos(angle), y: cy + r * Math.sin(angle) }];
   }));
-  const most = Math.max(1, ...edges.map(e => e.value));
-  const parts = [svg("defs", {}, ...processes.map(p => svg("marker", { id: `tip${p}`, viewBox: "0 0 8 8", refX: 5, refY: 4, markerWidth: 11, markerHeight: 11, orient: "auto", markerUnits: "userSpaceOnUse" },
-    svg("path", { d: "M0 0L8 4L0 8z", style: { fill: colour(p) } }))))];
-  const labels = [];
+  const most = Math.max(1, ...edges.map(e => e.value)), arrows = [], labels = [], nodes = [];
   for (const e of edges) {
     const a = at.get(e.from), b = at.get(e.to);
     if (!a || !b || e.from === e.to) continue;
-    const dx = b.x - a.x, dy = b.y - a.y, d = Math.hypot(dx, dy), ux = dx / d, uy = dy / d;
-    const bend = n === 2 ? 46 : Math.min(34, d / 6);
-    const mx = (a.x + b.x) / 2 - uy * bend, my = (a.y + b.y) / 2 + ux * bend;
-    const sx = a.x + ux * size * .7 - uy * size * .7, sy = a.y + uy * size * .7 + ux * size * .7;
-    const tx = b.x - ux * (size + 5) * .8 - uy * size * .75, ty = b.y - uy * (size + 5) * .8 + ux * size * .75;
-    const path = svg("path", { class: e.value ? "edge" : "edge quiet", d: `M${sx} ${sy}Q${mx} ${my} ${tx} ${ty}`, "stroke-width": e.value ? 1.5 + 8 * Math.sqrt(e.value / most) : 1, "marker-end": `url(#tip${e.from})`, style: { stroke: colour(e.from) } });
-    path.append(svg("title", {}, `process ${e.from} to ${e.to}: ${rate(e.value)} ${what} a second`));
-    parts.push(path);
-    if (n <= 4 && e.value) labels.push(svg("text", { class: "dim", x: (a.x + b.x) / 2 - uy * (bend / 2 + 18), y: (a.y + b.y) / 2 + ux * (bend / 2 + 18) + 4 }, `${rate(e.value)}/s`));
+    // A curve beside the line between the two, from rim to rim: u goes along, v aside.
+    const dx = b.x - a.x, dy = b.y - a.y, d = Math.hypot(dx, dy), ux = dx / d, uy = dy / d, vx = uy, vy = -ux;
+    const wide = e.value ? 1.2 + 5 * Math.sqrt(e.value / most) : 0.8, bend = n === 2 ? 70 : Math.min(40, d / 5), head = 7 + 1.6 * wide;
+    const point = (along, aside) => ({ x: a.x + ux * along + vx * aside, y: a.y + uy * along + vy * aside });
+    const from = point(size * .75, size * .75), to = point(d - size * .8, size * .9), mid = point(d / 2, size * .8 + bend);
+    const back = Math.hypot(to.x - mid.x, to.y - mid.y), tx = (to.x - mid.x) / back, ty = (to.y - mid.y) / back;
+    const neck = { x: to.x - tx * head, y: to.y - ty * head }, half = head * .55;
+    const arrow = svg("g", { class: e.value ? "edge" : "edge quiet" },
+      svg("path", { class: "shaft", d: `M${from.x} ${from.y}Q${mid.x} ${mid.y} ${neck.x} ${neck.y}`, "stroke-width": wide, style: { stroke: colour(e.from) } }),
+      svg("path", { d: `M${to.x} ${to.y}L${neck.x - ty * half} ${neck.y + tx * half}L${neck.x + ty * half} ${neck.y - tx * half}Z`, style: { fill: colour(e.from) } }));
+    arrow.append(svg("title", {}, `process ${e.from} to ${e.to}: ${rate(e.value)} ${what} a second`));
+    arrows.push(arrow);
+    if (n <= 4 && e.value) {
+      const l = point(d / 2, size * .4 + bend / 2 + 18 + wide);
+      labels.push(svg("text", { class: "dim", x: l.x, y: l.y + 4 }, `${rate(e.value)}/s`));
+    }
   }
   for (const p of processes) {
     const { x, y } = at.get(p);
-    parts.push(svg("circle", { cx: x, cy: y, r: size, style: { stroke: colour(p) } }), svg("text", { x, y: y + 5 }, String(p)));
+    nodes.push(svg("circle", { cx: x, cy: y, r: size, style: { stroke: colour(p) } }), svg("text", { x, y: y + 5 }, String(p)));
   }
-  where.replaceChildren(...parts, ...labels);
+  where.setAttribute("viewBox", n === 2 ? "0 40 420 220" : "0 0 420 300");
+  where.replaceChildren(...arrows, ...nodes, ...labels);
 }
 
 // drawMatrix fills a table: a row for each process that something comes from.

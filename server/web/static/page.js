@@ -38,7 +38,7 @@ const none = text => el("p", { class: "empty" }, text);
 
 // State of the page.
 let session = 0, actions = [], picture = null, before = null, source = null;
-const trend = { points: [], most: 90 };  // of tiles and the history: one a second
+const trend = { points: [], most: 60 };  // of tiles and the history: one a second
 let rates = null;                        // differences of the last two pictures, by second
 const chosen = { site: "", process: "", state: "", number: "" };
 let measure = "pages";
@@ -149,7 +149,7 @@ const current = () => location.hash.slice(1).split("/")[0] in views ? location.h
 
 function draw() {
   const name = current();
-  for (const v of Object.keys(views)) $(v).hidden = v !== name;
+  for (const v of Object.keys(views)) $("view-" + v).hidden = v !== name;
   for (const a of $("tabs").children) {
     if (a.hash === "#" + name) a.setAttribute("aria-current", "page");
     else a.removeAttribute("aria-current");
@@ -407,19 +407,23 @@ async function sharing() {
   if (!list.length) return fill($("pages"), none(picture.processes.length < 2 ? "The program runs in one process: it shares its memory with none." : "No page goes back and forth between processes."));
   const kinds = { "false sharing": "bad", "true sharing": "warn", both: "warn" };
   fill($("pages"), ...list.map(p => {
-    const name = o => o.name || o.type || (o.kind === "noscan" ? `object of ${o.size} bytes` : o.kind === "stack" ? "stack" : `${o.kind} of ${o.size} bytes`);
+    const name = o => o.name || o.type || (o.kind === "stack" ? "stack" : o.kind === "unknown" ? "unknown" : `object of ${o.size} bytes`);
     const card = el("article", { class: "card page" },
       el("h2", {}, el("span", { class: "code" }, p.objects.length ? p.objects.map(name).slice(0, 3).join(", ") : p.where), p.verdict ? el("span", { class: `chip ${kinds[p.verdict]}` }, p.verdict) : undefined),
       el("p", { class: "meta" }, `${p.where}, page 0x${BigInt(p.address).toString(16)}: ${count(p.moves)} moves, `,
         p.idle > 5 ? `the last one ${Math.round(p.idle)} s ago` : `about ${rate(p.rate)} a second`));
     card.append(strip(p));
-    const body = el("tbody");
+    const body = el("tbody"), weight = w => w.reads + w.writes;
+    // The words that matter, in the order in which they are in memory.
+    const words = p.objects.flatMap(o => o.words).sort((a, b) => weight(b) - weight(a)), few = new Set(words.slice(0, 8));
     for (const o of p.objects) {
       for (const w of o.words) {
+        if (!few.has(w)) continue;
         body.append(el("tr", {}, el("td", { class: "code" }, `${name(o)}${w.field || (o.size > 8 ? ` +${w.offset}` : "")}`), el("td", {}, chip(w.process)),
           el("td", { class: "n" }, count(w.reads)), el("td", { class: "n" }, count(w.writes))));
       }
     }
+    if (words.length > few.size) body.append(el("tr", {}, el("td", { class: "where", colspan: "4" }, `and ${words.length - few.size} more`)));
     card.append(el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "word that was waited for"), el("th", {}, ""), el("th", { class: "n" }, "reads"), el("th", { class: "n" }, "writes"))), body)));
     if (p.places.length) {
       const seen = new Map();
@@ -428,7 +432,7 @@ async function sharing() {
         (seen.get(key) || seen.set(key, new Set()).get(key)).add(at.process);
       }
       card.append(el("div", { class: "scroll" }, el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "by"), el("th", {}, ""))),
-        el("tbody", {}, ...[...seen].map(([key, by]) => el("tr", {}, el("td", { class: "code" }, key), el("td", {}, ...[...by].sort().map(chip))))))));
+        el("tbody", {}, ...[...seen].map(([key, by]) => el("tr", {}, el("td", { class: "code" }, key), el("td", { class: "chips" }, ...[...by].sort().map(chip))))))));
     }
     for (const o of p.objects) if (o.alloc) card.append(el("p", { class: "note" }, `allocated by ${o.alloc}`));
     if (p.hint) card.append(el("p", { class: "hint" }, p.hint));
