@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -58,21 +59,36 @@ func view(t *testing.T, flags []string, args ...string) *viewed {
 			t.Errorf("the program: %v: %s", err, stderr)
 		}
 	})
-	v := &viewed{t: t, url: stderr.await(t, `page at (http://\S+)\n`, 1)[0]}
 	stdout.await(t, `(lively|parked)`, 1)
-	v.base, v.token, _ = strings.Cut(v.url, "?token=")
-	var list struct {
-		Sessions []struct {
-			ID        uint64
-			Processes int
-		}
-	}
-	v.get("api/sessions", &list)
-	if len(list.Sessions) != 1 {
+	v := newViewed(t, stderr)
+	list := v.sessions()
+	if len(list) != 1 {
 		t.Fatalf("sessions: %+v", list)
 	}
-	v.id = list.Sessions[0].ID
+	v.id = list[0].ID
 	return v
+}
+
+// newViewed returns what views the page whose address is printed.
+func newViewed(t *testing.T, stderr *lines) *viewed {
+	t.Helper()
+	v := &viewed{t: t, url: stderr.await(t, `page at (http://\S+)\n`, 1)[0]}
+	v.base, v.token, _ = strings.Cut(v.url, "?token=")
+	return v
+}
+
+// listed is a session in the page's list.
+type listed struct {
+	ID        uint64
+	Processes int
+}
+
+// sessions returns the list.
+func (v *viewed) sessions() []listed {
+	v.t.Helper()
+	var list struct{ Sessions []listed }
+	v.get("api/sessions", &list)
+	return list.Sessions
 }
 
 // get asks the page for something.
@@ -260,6 +276,63 @@ func screenshots(t *testing.T, v *viewed, b *browser.Browser) {
 	must(t, b.Await(`document.querySelector("#stack").textContent.includes("main.")`))
 	shot("page-goroutine.png", "goroutines", 1280, 860, false)
 	must(t, b.Click(".close"))
+}
+
+// TestPageOfServer looks at two programs of one server, which run in two processes and in one.
+func TestPageOfServer(t *testing.T) {
+	if err := pager.Supported(); err != nil {
+		t.Skip(err)
+	}
+	prog := buildProgram(t, t.TempDir(), "lively", true)
+	addr := "unix:" + filepath.Join(t.TempDir(), "sock")
+	stderr := &lines{more: make(chan struct{}, 1)}
+	stdout := &lines{more: make(chan struct{}, 1)}
+	server := exec.Command("remotec", "serve", "-listen", addr, "-http", "127.0.0.1:0")
+	server.Stderr, server.Stdout = stderr, stdout
+	must(t, server.Start())
+	t.Cleanup(func() {
+		server.Process.Signal(syscall.SIGTERM)
+		server.Wait()
+	})
+	stdout.await(t, `listening on (\S+)`, 1)
+	v := newViewed(t, stderr)
+	if list := v.sessions(); len(list) != 0 {
+		t.Errorf("before any program: %+v", list)
+	}
+	for _, n := range []string{"1", "2"} {
+		out := &lines{more: make(chan struct{}, 1)}
+		cmd := exec.Command(prog, "-go.remote="+addr)
+		cmd.Env = append(os.Environ(), processesVariable+"="+n)
+		cmd.Stdout, cmd.Stderr = out, os.Stderr
+		stdin, err := cmd.StdinPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		t.Cleanup(func() { stdin.Close(); cmd.Wait() })
+		out.await(t, `(lively)`, 1)
+	}
+	list := v.sessions()
+	if len(list) != 2 {
+		t.Fatalf("sessions: %+v", list)
+	}
+	for _, s := range list {
+		v.id = s.ID
+		var picture struct {
+			Goroutines int
+			Processes  []struct{ Goroutines int }
+			ByCall     []struct{ Name string }
+		}
+		for start := time.Now(); picture.Goroutines < 60 && time.Since(start) < 10*time.Second; {
+			v.view("picture", "", &picture) // there are more from picture to picture: what has not begun is not seen
+		}
+		if picture.Goroutines < 60 || len(picture.Processes) != s.Processes || len(picture.ByCall) == 0 {
+			t.Errorf("session %d: %+v", s.ID, picture)
+		}
+		var stack struct{ Text string }
+		v.view("stack", "goroutine=1", &stack)
+		if !strings.Contains(stack.Text, "main.main()") {
+			t.Errorf("session %d: the stack of main:\n%s", s.ID, stack.Text)
+		}
+	}
 }
 
 // TestPageOfManyGoroutines looks at a program with 100,000 goroutines: the page answers soon,
