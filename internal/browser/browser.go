@@ -38,10 +38,10 @@ type Browser struct {
 	page string // id of the DevTools session of the page
 
 	mu      sync.Mutex
-	next    int                        // guarded by mu, as is the rest
-	waiting map[int]chan message       // calls that were not answered
-	errs    []string                   // of the page's scripts, and requests that its policy forbids
-	gone    chan struct{}              // closed when the browser ends
+	next    int                  // guarded by mu, as is the rest
+	waiting map[int]chan message // calls that were not answered
+	errs    []string             // of the page's scripts, and requests that its policy forbids
+	gone    chan struct{}        // closed when the browser ends
 }
 
 type message struct {

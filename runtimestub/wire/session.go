@@ -145,7 +145,7 @@ const (
 const (
 	InspectStack = 1 + iota // the stack of goroutine B, as a traceback shows it
 	InspectPage             // the objects on the page at address B of the process's heap, one a line
-	InspectPlace                  // the functions that program counter B is in, innermost first
+	InspectPlace            // the functions that program counter B is in, innermost first
 )
 
 // Messages between the processes of a session.

@@ -109,3 +109,21 @@ func TestTrackingIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkCount measures what a fault on a tracked page costs for reports.
+func BenchmarkCount(b *testing.B) {
+	layout := Layout{Base: 1 << 30, SlotSize: Granule, Slots: 2}
+	d, _ := newFakes(layout, Options{})
+	const addr = 1 << 30
+	p, err := d.page(addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := 0; b.Loop(); i++ {
+		f := Fault{Process: i % 2, Addr: addr + uintptr(i%16)*8, Write: true}
+		from, at := p.source(f.Process), d.sample(p, addr, f)
+		d.count(p, addr, f, Stolen, from, at)
+	}
+}
