@@ -107,7 +107,8 @@ struct Reply {
 struct Event {
   kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session,
                            # 5 memory is served, 6 probe, 7 deadlock, 8 message of another process,
-                           # 9 collect garbage together, 10 traceback, 11 exit, 12 move a goroutine, 13 map memory
+                           # 9 collect garbage together, 10 traceback, 11 exit, 12 move a goroutine, 13 map memory,
+                           # 36 list goroutines, 37 answer a question
   n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status; kind of message
   a @2 :UInt64;            # ready: the cookie of pollopen; message: its words are a and b
   b @3 :UInt64;
@@ -180,4 +181,7 @@ interface Server {
   # Has a goroutine go to a process, and waits until it is there, for a second at
   # most. The error says why it is not; it may go later.
   migrate @4 (session :UInt64, goroutine :UInt64, process :UInt32) -> ();
+  # What is to be shown of a session: picture, goroutines, stack or sharing, with
+  # arguments as in a URL. docs/page.md has the arguments and the JSON.
+  view @5 (session :UInt64, what :Text, arguments :Text) -> (json :Data);
 }

@@ -84,6 +84,10 @@ func onEvent(frame []byte) {
 		collectSoon()
 	case wire.EventMove:
 		move(&e)
+	case wire.EventObserve:
+		observe(e.A)
+	case wire.EventInspect:
+		inspect(e.N, e.A, e.B)
 	case wire.EventExit:
 		cas(&ending, 0, 1)
 		die(int32(e.N))

@@ -24,6 +24,7 @@ func hooks() *hookTable {
 		collect:   onCollect,
 		traceback: onTraceback,
 		uncommon:  onUncommon,
+		inspected: onInspected,
 	}
 }
 

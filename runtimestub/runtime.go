@@ -29,6 +29,7 @@ type hookTable struct {
 	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
 	traceback func(level uint32)
 	uncommon  func(addr, length uintptr)
+	inspected func(number uint64, p unsafe.Pointer, n uintptr)
 }
 
 //go:linkname raw runtime.remoteRaw
@@ -99,6 +100,12 @@ func moveAsk(goid uint64, target uintptr) (state uint32, why, within string)
 
 //go:linkname moveAny runtime.remoteMoveAny
 func moveAny()
+
+//go:linkname inspect runtime.remoteInspect
+func inspect(what uint32, number, a uint64)
+
+//go:linkname sentTo runtime.remoteSentTo
+func sentTo(process uintptr) uint64
 
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)

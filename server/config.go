@@ -57,7 +57,12 @@ type Config struct {
 	// to another one, whichever; 0: never. Fault injection.
 	MoveEvery time.Duration
 
-	log *slog.Logger // made by LogTo
+	// Page is a page about the session, or about those of a master; where its Addr is empty
+	// there is none.
+	Page Page
+
+	log  *slog.Logger // made by LogTo, and kept in book
+	book *book
 }
 
 // Policy is what programs are allowed beyond calls.
@@ -122,16 +127,22 @@ func (cfg Config) withDefaults() Config {
 		cfg.LogTo = func(w io.Writer) *slog.Logger { return NewLog(w, slog.LevelWarn) }
 	}
 	if cfg.log == nil {
-		cfg.log = cfg.LogTo(os.Stderr)
+		cfg.setLog(os.Stderr)
 	}
 	return cfg
+}
+
+// setLog makes the log, which w gets.
+func (cfg *Config) setLog(w io.Writer) {
+	cfg.book = new(book)
+	cfg.log = cfg.book.keep(cfg.LogTo(w))
 }
 
 // session returns the part of cfg that one session is made with.
 func (cfg *Config) session(id uint64) session.Config {
 	return session.Config{
 		ID: id, Name: cfg.Name, Space: &space, Log: cfg.log, OS: cfg.OS,
-		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, PostDelay: cfg.PostDelay, MoveEvery: cfg.MoveEvery, Exec: successor,
+		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, PostDelay: cfg.PostDelay, MoveEvery: cfg.MoveEvery, Exec: successor, Logged: cfg.book.Lines,
 	}
 }
 

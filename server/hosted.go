@@ -221,7 +221,7 @@ func takeLog(cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.log = cfg.LogTo(os.NewFile(uintptr(fd), "log"))
+	cfg.setLog(os.NewFile(uintptr(fd), "log"))
 	return nil
 }
 

@@ -4,9 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"remotec.dev/server/session"
 )
 
 // lineHandler writes records as remotec's other messages look: a prefix, the
@@ -61,6 +64,70 @@ func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	c := *h
 	c.attrs = b.String()
 	return &c
+}
+
+// book remembers the last lines of a log, also those that are not written: for the page.
+type book struct {
+	mu    sync.Mutex
+	lines []session.LogLine // guarded by mu
+}
+
+const bookSize = 200
+
+// Lines returns them, the last one first.
+func (b *book) Lines() []session.LogLine {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lines := slices.Clone(b.lines)
+	slices.Reverse(lines)
+	return lines
+}
+
+// keep returns a logger that writes what log writes, and what b remembers.
+func (b *book) keep(log *slog.Logger) *slog.Logger {
+	return slog.New(&bookHandler{b, log.Handler(), ""})
+}
+
+// bookHandler is the handler of such a logger.
+type bookHandler struct {
+	book  *book
+	to    slog.Handler
+	attrs string // formatted, of With
+}
+
+func (h *bookHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h *bookHandler) Handle(ctx context.Context, r slog.Record) error {
+	var b strings.Builder
+	b.WriteString(r.Message)
+	b.WriteString(h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		appendAttr(&b, a)
+		return true
+	})
+	h.book.mu.Lock()
+	if len(h.book.lines) == bookSize {
+		h.book.lines = slices.Delete(h.book.lines, 0, 1)
+	}
+	h.book.lines = append(h.book.lines, session.LogLine{At: r.Time, Level: strings.ToLower(r.Level.String()), Text: b.String()})
+	h.book.mu.Unlock()
+	if !h.to.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return h.to.Handle(ctx, r)
+}
+
+func (h *bookHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	var b strings.Builder
+	b.WriteString(h.attrs)
+	for _, a := range attrs {
+		appendAttr(&b, a)
+	}
+	return &bookHandler{h.book, h.to.WithAttrs(attrs), b.String()}
+}
+
+func (h *bookHandler) WithGroup(name string) slog.Handler {
+	return &bookHandler{h.book, h.to.WithGroup(name), h.attrs}
 }
 
 // WithGroup ignores the group: keys of this server are few and distinct.

@@ -33,6 +33,7 @@ type running struct {
 	hosts   *hosts     // nil without others than this one
 	mail    *mail.Mail // of the processes on this host; nil without
 	joined  *joined    // the first process, where somebody else started it; else nil
+	page    *page      // nil without
 
 	children []*child
 	ending   sync.Once
@@ -181,7 +182,7 @@ func (r *running) share(n int) error {
 		return err
 	}
 	r.memory, err = pager.New(pager.Config{
-		Layout: r.layout, Options: coherence.Options{Hold: pageHold, Idle: func(k int) bool { return r.mail.Idle(k) }}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
+		Layout: r.layout, Options: coherence.Options{Hold: pageHold, Idle: func(k int) bool { return r.mail.Idle(k) }, Where: where}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
 	})
 	return err
 }
@@ -320,7 +321,9 @@ func (r *running) first(conn *fds.Conn) {
 	}
 	r.session = s
 	opened()
-	r.beacon.Serve((&control.Own{Server: r.cfg.Name, Session: s}).Accept)
+	own := &control.Own{Server: r.cfg.Name, Session: s}
+	r.beacon.Serve(own.Accept)
+	r.page.serve(own)
 	if r.joined != nil {
 		go follow(r.joined.master, s, r.cfg.log)
 	} else {

@@ -43,6 +43,9 @@ func Run(cfg Config, p Program) (Exit, error) {
 		return Exit{}, err
 	}
 	r := &running{cfg: cfg, program: p, id: uint64(os.Getpid()), beacon: beacon, opened: make(chan struct{})}
+	if r.page, err = cfg.Page.listen(&space); err != nil {
+		return Exit{}, err
+	}
 	exit, err := r.run()
 	if err != nil {
 		return Exit{}, err

@@ -56,6 +56,11 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 		return err
 	}
 	defer l.close()
+	page, err := m.cfg.Page.listen(nil)
+	if err != nil {
+		return err
+	}
+	page.serve(&control.Many{Server: m.cfg.Name, PIDs: m.pids})
 	m.terms.Token = l.token
 	for _, s := range l.sockets {
 		go m.accept(s)

@@ -45,6 +45,7 @@ func init() {
 		joinCommand,
 		psCommand,
 		migrateCommand,
+		sharingCommand,
 		diffCommand,
 		envCommand,
 		versionCommand,

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -39,7 +40,8 @@ host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` on which to wait for them")
 		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
 		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call, post=DURATION at most before each message between processes, mail=DURATION at most between two looks at such messages, migrate=DURATION between moves of some goroutine to another process")
-		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`")
+		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`, which is printed on standard error: 127.0.0.1:0")
+		fs.BoolVar(&o.httpAny, "http-any", false, "let -http be an address that other machines can reach")
 		fs.StringVar(&o.server, "server", "", "use the server at this `address` instead of an own one")
 		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what the server given by -server asks for")
 		fs.BoolVar(&o.hand, "hand", envOr("REMOTEC_HAND", "true") != "false", "hand open descriptors to the program, so that its reads and writes bypass the server")
@@ -58,7 +60,7 @@ type runOptions struct {
 	processes, placement, chaos, http string
 	server, token, listen             string
 	nodes                             int
-	hand                              bool
+	hand, httpAny                     bool
 	givenN, givenPlacement            bool
 }
 
@@ -85,8 +87,8 @@ func (o *runOptions) run(args []string, std streams) error {
 	if err != nil {
 		return err
 	}
-	if o.http != "" {
-		return usagef("-http %s: this version has no page about a session; see remotec ps", o.http)
+	if o.http != "" && o.server != "" {
+		return usagef("-http %s: the server at %s has the session; it serves a page if it was started so: remotec serve -http ADDR", o.http, o.server)
 	}
 	chaos, err := parseChaos(o.chaos)
 	if err != nil {
@@ -113,12 +115,18 @@ func (o *runOptions) run(args []string, std streams) error {
 			Say: func(line string) { fmt.Fprintf(std.err, "remotec: %s\n", line) },
 		}
 		cfg.Placement = placement
+		cfg.Page = pageAt(o.http, o.httpAny, std.err)
 		exit, err = server.Run(cfg, server.Program{Program: *p})
 	}
 	if err != nil {
 		return err
 	}
 	return exitStatus(exit.Code())
+}
+
+// pageAt is the page of -http and -http-any.
+func pageAt(addr string, any bool, stderr io.Writer) server.Page {
+	return server.Page{Addr: addr, Any: any, Ready: func(url string) { fmt.Fprintf(stderr, "remotec: page at %s\n", url) }}
 }
 
 // parsePlacement reads a word of -placement.

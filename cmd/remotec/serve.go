@@ -38,7 +38,8 @@ comes from another host runs in one.`,
 		hand := fs.Bool("hand", envOr("REMOTEC_HAND", "true") != "false", "hand open descriptors to programs on this host")
 		n := fs.Int("n", 1, "processes of each program on this host that does not say how many it wants")
 		placement := fs.String("placement", envOr("REMOTEC_PLACEMENT", "balance"), "where goroutines of such programs go: "+strings.Join(placements, ", "))
-		http := fs.String("http", "", "serve a page about the sessions at this `address`")
+		http := fs.String("http", "", "serve a page about the sessions at this `address`, which is printed on standard error: 127.0.0.1:0")
+		httpAny := fs.Bool("http-any", false, "let -http be an address that other machines can reach")
 		verbose := fs.Bool("v", false, "log sessions and refusals")
 		return func(args []string, std streams) error {
 			switch {
@@ -48,8 +49,6 @@ comes from another host runs in one.`,
 				return usagef("-listen is missing: -listen 127.0.0.1:0 or -listen unix:/path")
 			case *n < 1 || *n > session.MaxProcesses:
 				return usagef("-n %d: a program has 1 to %d processes", *n, session.MaxProcesses)
-			case *http != "":
-				return usagef("-http %s: this version has no page about sessions; see remotec ps", *http)
 			}
 			place, err := parsePlacement(*placement)
 			if err != nil {
@@ -59,6 +58,7 @@ comes from another host runs in one.`,
 			defer stop()
 			cfg := serverConfig()
 			cfg.Policy.Hand, cfg.Processes, cfg.Placement = *hand, *n, place
+			cfg.Page = pageAt(*http, *httpAny, std.err)
 			if *verbose {
 				cfg.LogTo = func(w io.Writer) *slog.Logger { return server.NewLog(w, slog.LevelInfo) }
 			}

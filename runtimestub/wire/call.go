@@ -99,6 +99,22 @@ const (
 	nrLast
 )
 
+// Pseudo calls by which a process answers what the server wants to see.
+const (
+	// NrObserved answers EventObserve: args[0] is the number of the request, args[1] is 1
+	// in the last one of several. Blob 1 has goroutines, ObservedSize bytes each: number and
+	// program counter of the go statement in 8 bytes, then in 2 the status, as in Goroutine, and
+	// what it waits for: an index of the strings in blob 2, each with a zero at its end, from 1; 0 is
+	// none. Blob 3 has how many messages the process has sent by itself to each other one, 8 bytes each.
+	NrObserved = 0x10060 + iota
+	// NrInspected answers EventInspect: args[0] is the number of the request, blob 1
+	// the text.
+	NrInspected
+)
+
+// ObservedSize is the size of a goroutine in NrObserved, in bytes.
+const ObservedSize = 24
+
 // How far a goroutine is that is to go to another process.
 const (
 	MoveUnknown = iota // the process has no such goroutine

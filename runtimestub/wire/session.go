@@ -135,6 +135,19 @@ const (
 	EventMap                            // the process is to carry out system call N, whose six arguments Text has, and say so by NrMapped; A: number of the request, B: 1 if its fifth argument is the descriptor that NrMapFile brings
 )
 
+// Events about what the server wants to see.
+const (
+	EventObserve EventKind = 36 + iota // the process is to list its goroutines by NrObserved; A: number of the request
+	EventInspect                       // the process is to answer question N, InspectStack and so on, about B by NrInspected; A: number of the request
+)
+
+// Questions of EventInspect.
+const (
+	InspectStack = 1 + iota // the stack of goroutine B, as a traceback shows it
+	InspectPage             // the objects on the page at address B of the process's heap, one a line
+	InspectPlace            // the functions that program counter B is in, innermost first
+)
+
 // Messages between the processes of a session.
 const (
 	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement, C number of the goroutine that executed it

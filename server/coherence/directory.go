@@ -27,6 +27,9 @@ type Options struct {
 	// Plain makes memory without pointers common, see plain.go; nil: that moves as
 	// other memory does.
 	Plain Plain
+	// Where returns the program counter at which a thread of this host waits for a page, or
+	// 0. It may be nil. It is asked only while somebody watches: see Watch.
+	Where func(thread int) uintptr
 }
 
 // Directory knows for each page who has it, and moves pages.
@@ -41,8 +44,9 @@ type Directory struct {
 	turns    turns
 	plain    []plainHome  // by home
 	regions  atomic.Int64 // of all homes
-	buffers  sync.Pool    // of *[PageSize]byte
-	runs     sync.Pool    // of *[maxRun][PageSize]byte
+	sharing  sharing
+	buffers  sync.Pool // of *[PageSize]byte
+	runs     sync.Pool // of *[maxRun][PageSize]byte
 }
 
 // shard is a part of the table of pages. Its lock is held for a lookup only.
@@ -62,8 +66,10 @@ type page struct {
 	hold      hold
 	pinned    pinned
 	region    *region // nil: none
-	moves     uint8   // that count for plainMoves
+	wanted    uint8   // faults that count for plainMoves
 	uncommon  bool    // the next fault is answered by moving it
+	moves     uint32  // faults that took it from a process, or a right from it
+	bounce    *bounce // details of it, nil or stale; see sharing.go
 }
 
 // held is the set of pages of other homes that a process may write to.
@@ -91,6 +97,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 		d.held[i].pages = make(map[uintptr]struct{})
 	}
 	d.turns.init(layout.Slots)
+	d.sharing.init(layout.Slots)
 	d.buffers.New = func() any { return new([PageSize]byte) }
 	d.runs.New = func() any { return new([maxRun][PageSize]byte) }
 	return d

@@ -13,6 +13,9 @@ type Fault struct {
 	Write   bool
 	// WP says that the page is there and not writable; else it is missing.
 	WP bool
+	// Thread is the id of the thread on its host, where the session's host is that;
+	// 0: it is not known.
+	Thread int
 }
 
 // Outcome says how a fault was answered.
@@ -62,7 +65,9 @@ func (d *Directory) Handle(f Fault) (outcome Outcome, wait time.Duration, err er
 	p, err := d.page(addr)
 	if err == nil {
 		p.mu.Lock()
+		from, at := p.source(f.Process), d.sample(p, addr, f)
 		outcome, wait, err = d.handle(p, addr, f)
+		d.count(p, addr, f, outcome, from, at)
 		p.mu.Unlock()
 		if err == nil && (outcome == Shared || outcome == Stolen || outcome == Migrated) {
 			err = d.wake(f.Process, addr)

@@ -81,11 +81,11 @@ func (d *Directory) plainly(p *page, addr uintptr, f Fault) bool {
 		p.uncommon = false
 		return false
 	}
-	if p.moves < plainMoves {
-		p.moves++
+	if p.wanted < plainMoves {
+		p.wanted++
 	}
 	_, large, ok := d.options.Plain.Region(int(p.home), addr)
-	return ok && (large || p.moves >= plainMoves)
+	return ok && (large || p.wanted >= plainMoves)
 }
 
 // Common answers a fault for which Handle had the outcome Plain. It waits for the
@@ -200,7 +200,7 @@ func (d *Directory) dissolve(h *plainHome, home int, r *region) error {
 			return err
 		}
 		p.mu.Lock()
-		p.region, p.moves = nil, 0
+		p.region, p.wanted = nil, 0
 		p.mu.Unlock()
 	}
 	d.options.Plain.Release(home, r.Range)

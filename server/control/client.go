@@ -1,12 +1,15 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -207,6 +210,21 @@ func (c *Client) Migrate(ctx context.Context, id, goroutine uint64, process int)
 	return err
 }
 
+// View returns what is to be shown of a session, as JSON.
+func (c *Client) View(ctx context.Context, id uint64, what string, arguments url.Values) (json.RawMessage, error) {
+	f, release := c.server.View(ctx, func(p capnp.Server_view_Params) error {
+		p.SetSession(id)
+		return errors.Join(p.SetWhat(what), p.SetArguments(arguments.Encode()))
+	})
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		return nil, err
+	}
+	view, err := r.Json()
+	return bytes.Clone(view), err
+}
+
 // Local lists the session processes of this host, by the names of their
 // sockets. It does not say whose they are; connecting does.
 func Local() ([]int, error) {
@@ -227,3 +245,22 @@ func Local() ([]int, error) {
 	slices.Sort(pids)
 	return slices.Compact(pids), nil
 }
+
+// Plain returns what err says, without the method that a server was called by.
+func Plain(err error) string {
+	text := err.Error()
+	for {
+		at := strings.Index(text, rpcPrefix)
+		if at < 0 {
+			return text
+		}
+		end := strings.Index(text[at:], ": ")
+		if end < 0 {
+			return text
+		}
+		text = text[:at] + text[at+end+2:]
+	}
+}
+
+// rpcPrefix begins what package rpc puts before an error of a method.
+const rpcPrefix = "remotec.capnp:Server."

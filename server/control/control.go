@@ -12,9 +12,11 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"time"
 
 	capnplib "capnproto.org/go/capnp/v3"
@@ -38,6 +40,8 @@ type Source interface {
 	// Migrate has a goroutine go to a process, and waits for a while until it is
 	// there.
 	Migrate(ctx context.Context, id, goroutine uint64, process int) error
+	// View returns what is to be shown of a session, as JSON: see Session.View.
+	View(ctx context.Context, id uint64, what string, arguments url.Values) (json.RawMessage, error)
 }
 
 // NoSession is the error about a session that a source does not have.
@@ -131,6 +135,32 @@ func (b *binding) Migrate(ctx context.Context, call capnp.Server_migrate) error 
 	call.Go() // it may take its time
 	a := call.Args()
 	return b.src.Migrate(ctx, a.Session(), a.Goroutine(), int(a.Process()))
+}
+
+func (b *binding) View(ctx context.Context, call capnp.Server_view) error {
+	call.Go() // the program may take its time
+	a := call.Args()
+	what, err := a.What()
+	if err != nil {
+		return err
+	}
+	text, err := a.Arguments()
+	if err != nil {
+		return err
+	}
+	arguments, err := url.ParseQuery(text)
+	if err != nil {
+		return err
+	}
+	json, err := b.src.View(ctx, a.Session(), what, arguments)
+	if err != nil {
+		return err
+	}
+	r, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	return r.SetJson(json)
 }
 
 func putInfo(to capnp.SessionInfo, i *session.Info) error {

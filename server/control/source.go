@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -75,6 +77,13 @@ func (o *Own) Migrate(ctx context.Context, id, goroutine uint64, process int) er
 	return o.Session.Move(ctx, goroutine, process)
 }
 
+func (o *Own) View(ctx context.Context, id uint64, what string, arguments url.Values) (json.RawMessage, error) {
+	if id != o.Session.ID() {
+		return nil, NoSession(id)
+	}
+	return o.Session.View(ctx, what, arguments)
+}
+
 // Many is the Source of a master: session processes, each asked through its
 // own control socket. A session's id is its session process's.
 type Many struct {
@@ -117,6 +126,14 @@ func (m *Many) Migrate(ctx context.Context, id, goroutine uint64, process int) e
 	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
 		return c.Migrate(ctx, id, goroutine, process)
 	})
+}
+
+func (m *Many) View(ctx context.Context, id uint64, what string, arguments url.Values) (view json.RawMessage, err error) {
+	err = m.find(ctx, id, func(ctx context.Context, c *Client) (err error) {
+		view, err = c.View(ctx, id, what, arguments)
+		return err
+	})
+	return view, err
 }
 
 func (m *Many) find(ctx context.Context, id uint64, f func(context.Context, *Client) error) error {

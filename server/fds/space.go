@@ -97,6 +97,9 @@ func (s *Space) Close(fd int) error {
 	return os.NewSyscallError("close", syscall.Close(fd))
 }
 
+// Disown forgets an own descriptor that somebody else is about to close.
+func (s *Space) Disown(fd int) { s.mark(fd, false) }
+
 func duplicate(fd, floor int) (int, error) {
 	n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, uintptr(floor))
 	if errno != 0 {

@@ -76,6 +76,7 @@ func (p *Pager) answer(a *attached, m *message) coherence.Outcome {
 		Addr:    uintptr(m.address),
 		Write:   m.flags&(pagefaultFlagWrite|pagefaultFlagWP) != 0,
 		WP:      m.flags&pagefaultFlagWP != 0,
+		Thread:  int(uint32(m.threadID)),
 	}
 	return p.handle(f, &a.process)
 }

@@ -187,7 +187,8 @@ func (l *link) loop(in []byte, n int) error {
 func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, hand []int) {
 	switch c.Nr {
 	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced, wire.NrMoving,
-		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped, wire.NrMapNext, wire.NrUncommon:
+		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped, wire.NrMapNext, wire.NrUncommon,
+		wire.NrObserved, wire.NrInspected:
 	default:
 		return nil, nil
 	}
@@ -204,6 +205,10 @@ func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, ha
 		l.p.traced(c.Args[0])
 	case wire.NrMoving:
 		l.s.moves.answer(l.p, c)
+	case wire.NrObserved:
+		l.s.observing.answer(l.p, c)
+	case wire.NrInspected:
+		l.s.inspecting.answer(l.p, c)
 	case wire.NrMap:
 		r1, e = l.s.maps.add(l.s, t, c)
 	case wire.NrRemap:

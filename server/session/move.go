@@ -59,6 +59,17 @@ func (w *moves) answer(p *process, c *wire.Call) {
 // Move has a goroutine go to a process, and waits until it is there. Where ctx
 // ends first, the error says why it is not; it may go later.
 func (s *Session) Move(ctx context.Context, goroutine uint64, process int) error {
+	m := MoveRecord{At: time.Now(), Goroutine: goroutine, From: s.place(goroutine), To: process, Reason: "asked for by a user"}
+	err := s.moveTo(ctx, goroutine, process)
+	m.Took = time.Since(m.At)
+	if err != nil {
+		m.Error = err.Error()
+	}
+	s.NoteMove(m)
+	return err
+}
+
+func (s *Session) moveTo(ctx context.Context, goroutine uint64, process int) error {
 	if process < 0 || process >= len(s.procs) {
 		return fmt.Errorf("there is no process %d: the session has %d", process, len(s.procs))
 	}

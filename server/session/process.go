@@ -25,14 +25,15 @@ type process struct {
 	out    []byte
 	used   int // bytes of out that are to be written
 
-	touched []*process       // those for which this one's messages were queued
-	call    wire.Call        // the last one on the control connection
-	posted  atomic.Uint64    // messages of it that were passed on
-	memory  bool             // it has sent its memory; guarded by Session.mu
-	pid     int              // on its host; immutable
-	asked   bool             // for an account; guarded by Session.mu
-	account *wire.Goroutines // the last one that it sent; guarded by Session.mu
-	far     func() error     // for a process on another host, attaches its memory; else nil
+	touched  []*process       // those for which this one's messages were queued
+	call     wire.Call        // the last one on the control connection
+	posted   atomic.Uint64    // messages of it that were passed on
+	postedTo []atomic.Uint64  // the same, by process
+	memory   bool             // it has sent its memory; guarded by Session.mu
+	pid      int              // on its host; immutable
+	asked    bool             // for an account; guarded by Session.mu
+	account  *wire.Goroutines // the last one that it sent; guarded by Session.mu
+	far      func() error     // for a process on another host, attaches its memory; else nil
 
 	maps      chan *mapRequest
 	mapping   *mapRequest // that the process carries out; its map thread's, which has mapThread
@@ -46,7 +47,10 @@ type process struct {
 }
 
 func newProcess(s *Session, number int, r *fds.FrameReader) *process {
-	p := &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{}, maps: make(chan *mapRequest)}
+	p := &process{
+		s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{},
+		postedTo: make([]atomic.Uint64, len(s.procs)), maps: make(chan *mapRequest),
+	}
 	if s.cfg.Far != nil {
 		p.far = s.cfg.Far(number)
 	}

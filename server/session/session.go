@@ -90,6 +90,8 @@ type Config struct {
 	// Host returns the name of the host of a process, empty for this one. It may be
 	// nil.
 	Host func(process int) string
+	// Logged returns the last lines of the server's log; it may be nil.
+	Logged func() []LogLine
 	// Hidden reports whether a child of the session process is one of the
 	// program's further processes.
 	Hidden func(pid int) bool
@@ -106,20 +108,24 @@ type Session struct {
 	key     []byte // links that come by a connection of their own present it
 	os      osys.OS
 
-	*process            // the first, which runs main
-	procs    []*process // by number; entries are guarded by mu
-	flights  []flights
-	posts    atomic.Uint64 // messages between processes
-	sleep    sleep
-	whole    whole
-	moves    moves
-	maps     maps           // what the program has mapped, in all processes
-	ended    chan struct{}  // closed by Close
-	home     chan struct{}  // closed when the memory of the first process is served
-	shared   []bool         // by process: its memory is served; guarded by mu
-	served   chan struct{}  // closed when that of all is
-	waiting  [][]wire.Event // messages for processes before that; guarded by mu
-	slow     []slowly       // what is held back, by process; nil without fault injection
+	*process               // the first, which runs main
+	procs       []*process // by number; entries are guarded by mu
+	flights     []flights
+	posts       atomic.Uint64 // messages between processes
+	sleep       sleep
+	whole       whole
+	moves       moves
+	observing   observing
+	inspecting  inspecting
+	history     history
+	lazySymbols lazySymbols
+	maps        maps           // what the program has mapped, in all processes
+	ended       chan struct{}  // closed by Close
+	home        chan struct{}  // closed when the memory of the first process is served
+	shared      []bool         // by process: its memory is served; guarded by mu
+	served      chan struct{}  // closed when that of all is
+	waiting     [][]wire.Event // messages for processes before that; guarded by mu
+	slow        []slowly       // what is held back, by process; nil without fault injection
 
 	calls  atomic.Uint64 // of links that are gone
 	status atomic.Int64  // exit status that the program announced, plus 1

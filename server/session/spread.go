@@ -62,6 +62,7 @@ func (s *Session) Join(number int, r *fds.FrameReader, a *wire.Attach) (interfac
 		return nil, errors.New("the session is over")
 	}
 	s.procs[number] = p
+	s.cfg.Log.Debug("process attached", "process", number, "pid", p.pid)
 	return p, nil
 }
 
@@ -210,6 +211,7 @@ func (p *process) post(c *wire.Call) error {
 	}
 	p.pass(target, &e)
 	p.posted.Add(1)
+	p.postedTo[target].Add(1)
 	return nil
 }
 

@@ -1,0 +1,46 @@
+package web
+
+import (
+	"context"
+	"fmt"
+
+	"remotec.dev/server/control"
+)
+
+// Action is what a button of the page asks for.
+type Action struct {
+	Name      string `json:"name"` // Migrate ...
+	Session   uint64 `json:"session"`
+	Goroutine uint64 `json:"goroutine,omitempty"`
+	Process   int    `json:"process"`        // the one that it goes to, or that the action is about
+	Node      string `json:"node,omitempty"` // that the action is about
+}
+
+// Names of actions. The page has buttons for those that the Actor offers.
+const (
+	Migrate = "migrate" // Goroutine goes to Process
+	Pause   = "pause"   // Goroutine, or all of Process if that is 0, stops
+	Resume  = "resume"  // and goes on
+	Drain   = "drain"   // Process gets rid of its goroutines
+)
+
+// Actor carries out actions.
+type Actor interface {
+	// Actions are the names of those that there are.
+	Actions() []string
+	Do(context.Context, Action) error
+}
+
+// Migrating is the Actor that every server has: it moves goroutines.
+type Migrating struct{ Source control.Source }
+
+// Actions implements [Actor].
+func (Migrating) Actions() []string { return []string{Migrate} }
+
+// Do implements [Actor].
+func (m Migrating) Do(ctx context.Context, a Action) error {
+	if a.Name != Migrate {
+		return fmt.Errorf("%q is not available", a.Name)
+	}
+	return m.Source.Migrate(ctx, a.Session, a.Goroutine, a.Process)
+}
