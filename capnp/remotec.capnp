@@ -172,6 +172,14 @@ struct ProcessInfo {
   created @4 :UInt64;
 }
 
+struct NodeInfo {
+  name @0 :Text;           # as it calls itself
+  address @1 :Text;        # that it came from
+  cpus @2 :UInt32;
+  sessions @3 :UInt32;     # in which it takes part
+  joined @4 :Int64;        # Unix time in ns
+}
+
 interface Server {
   info @0 () -> (server :Text, apiVersion :UInt32, pid :UInt32);
   sessions @1 () -> (list :List(SessionInfo));
@@ -180,4 +188,6 @@ interface Server {
   # Has a goroutine go to a process, and waits until it is there, for a second at
   # most. The error says why it is not; it may go later.
   migrate @4 (session :UInt64, goroutine :UInt64, process :UInt32) -> ();
+  # Other hosts that have joined the server.
+  nodes @5 () -> (list :List(NodeInfo));
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,9 +31,11 @@ type running struct {
 	beacon  *session.Beacon
 	memory  *pager.Pager // nil with one process
 	layout  coherence.Layout
-	hosts   *hosts     // nil without others than this one
-	mail    *mail.Mail // of the processes on this host; nil without
-	joined  *joined    // the first process, where somebody else started it; else nil
+	hosts   *hosts         // nil without others than this one
+	mail    *mail.Mail     // of the processes on this host; nil without
+	joined  *joined        // the first process, where somebody else started it; else nil
+	party   *node.Party    // nodes of the master that take part; nil without
+	guests  *node.Listener // for their connections
 
 	children []*child
 	ending   sync.Once
@@ -57,9 +60,14 @@ func (r *running) run() (Exit, error) {
 		rand.Read(seed[:]) // never fails: crypto/rand
 	}
 	defer func() { r.mail.Close() }()
-	if r.cfg.Nodes.Count > 0 {
+	if r.cfg.Nodes.Count > 0 || r.guests != nil {
 		var err error
-		if r.hosts, err = gather(&r.cfg); err != nil {
+		if r.guests != nil {
+			r.hosts, err = r.meet()
+		} else {
+			r.hosts, err = gather(&r.cfg)
+		}
+		if err != nil {
 			return Exit{}, err
 		}
 		defer r.hosts.close()
@@ -134,7 +142,12 @@ func (r *running) run() (Exit, error) {
 	}
 	exit := exits[r.ender]
 	if h := r.hosts.of(r.ender, n); h != nil && h.IsLost() {
-		r.cfg.log.Error("a node is lost: the session ends", "node", h.Name, "address", h.Addr, "err", h.Err())
+		say := r.cfg.log
+		if r.joined != nil { // the master's; the user is to know, too
+			say.Warn("a node is lost: its session ends", "session", r.id, "node", h.Name, "address", h.Addr, "err", h.Err())
+			say = NewLog(r.hosts.errors, slog.LevelError)
+		}
+		say.Error("a node is lost: the session ends", "node", h.Name, "address", h.Addr, "err", h.Err())
 	}
 	// A signal that asks a program to end is not worth a word: its sender knows.
 	if sig := syscall.Signal(exit.Signal); n > 1 && (sig == syscall.SIGKILL || sig == syscall.SIGSEGV || sig == syscall.SIGBUS) {
@@ -321,9 +334,7 @@ func (r *running) first(conn *fds.Conn) {
 	r.session = s
 	opened()
 	r.beacon.Serve((&control.Own{Server: r.cfg.Name, Session: s}).Accept)
-	if r.joined != nil {
-		go follow(r.joined.master, s, r.cfg.log)
-	} else {
+	if r.joined == nil {
 		r.cfg.Events(Event{Kind: SessionStarted, Session: r.id, Program: a.Path})
 	}
 	if err := s.Run(); err != nil {

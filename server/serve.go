@@ -13,6 +13,7 @@ import (
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/control"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/node"
 	"remotec.dev/server/session"
 )
 
@@ -34,6 +35,9 @@ type Options struct {
 	// Token is what clients must present over TCP. Without one, a server on a
 	// loopback address makes one up and leaves it for its own user.
 	Token string
+	// Join is where other hosts find the server to become its nodes, host:port; empty: none
+	// can. Config.Nodes says how that is told.
+	Join string
 	// Ready is told the actual address when connections are accepted.
 	Ready func(addr string)
 }
@@ -57,6 +61,11 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 	}
 	defer l.close()
 	m.terms.Token = l.token
+	if o.Join != "" {
+		if err := m.openPool(o.Join); err != nil {
+			return err
+		}
+	}
 	for _, s := range l.sockets {
 		go m.accept(s)
 	}
@@ -65,6 +74,9 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 	}
 	<-ctx.Done()
 	l.close()
+	if m.pool != nil {
+		m.pool.Close()
+	}
 	m.end("the server is shutting down")
 	return nil
 }
@@ -73,6 +85,7 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 type master struct {
 	cfg   Config
 	terms session.Terms
+	pool  *node.Pool // nil: no other hosts
 
 	mu        sync.Mutex
 	ending    bool
@@ -88,8 +101,9 @@ type hosted struct {
 	mu      sync.Mutex // serialises writes on channel
 	channel *fds.Conn  // frames to the session process, see serveSession
 	program string
-	key     []byte   // that its links present
-	streams *streams // nil: the standard streams are not carried
+	key     []byte      // that its links present
+	streams *streams    // nil: the standard streams are not carried
+	party   *node.Party // its nodes; nil without
 }
 
 // accept takes the connections of one listening socket, until it is closed.
@@ -228,7 +242,7 @@ func (m *master) rpc(c *fds.Conn, unix bool) error {
 	if !m.known(c) {
 		return nil
 	}
-	control.Serve(control.Stream{Conn: c}, &control.Many{Server: m.cfg.Name, PIDs: m.pids})
+	control.Serve(control.Stream{Conn: c}, &control.Many{Server: m.cfg.Name, PIDs: m.pids, NodeList: m.nodes})
 	return nil
 }
 
@@ -283,6 +297,7 @@ func (m *master) reap(h *hosted) {
 		m.draining[h.streams] = struct{}{}
 	}
 	m.mu.Unlock()
+	h.party.End()
 	h.mu.Lock()
 	h.channel.Close()
 	h.mu.Unlock()

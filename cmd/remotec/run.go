@@ -199,6 +199,7 @@ func serverConfig() server.Config {
 			Ring: envOr("REMOTEC_RING", "true") != "false",
 		},
 		Delay: chaos.delay, PostDelay: chaos.post, MoveEvery: chaos.migrate,
+		Nodes: server.Nodes{Version: version()},
 	}
 }
 

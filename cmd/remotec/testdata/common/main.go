@@ -4,18 +4,23 @@
 //	common work    does a bit of everything and prints what came out
 //	common fault   prints how long page faults take
 //	common wait    goes on until it is ended, touching common memory all the time
+//	common where   prints in how many processes goroutines were, and on how many hosts
 //	common exit    ends with status 7, from a goroutine of another process
 //	common panic   panics in a goroutine of another process
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"remotec.dev/remote"
 )
 
 var (
@@ -39,6 +44,8 @@ func main() {
 		faults()
 	case "wait":
 		wait()
+	case "where":
+		where()
 	case "exit":
 		for range 8 {
 			go os.Exit(7)
@@ -221,4 +228,16 @@ func wait() {
 	time.Sleep(100 * time.Millisecond)
 	fmt.Println("ready")
 	select {}
+}
+
+func where() {
+	var mu sync.Mutex
+	seen := map[int]bool{}
+	each(32, func(int) {
+		mu.Lock()
+		seen[remote.Process()] = true
+		mu.Unlock()
+	})
+	line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	fmt.Printf("processes %d of %d, %d arguments, heard %s\n", len(seen), remote.Processes(), len(os.Args)-2, strings.TrimSpace(line))
 }
