@@ -28,6 +28,7 @@ type process struct {
 	touched []*process       // those for which this one's messages were queued
 	call    wire.Call        // the last one on the control connection
 	posted  atomic.Uint64    // messages of it that were passed on
+	refs    map[int][]uint64 // by receiver: pins of what the next goroutine refers to that is sent there; of Run alone
 	memory  bool             // it has sent its memory; guarded by Session.mu
 	pid     int              // on its host; immutable
 	asked   bool             // for an account; guarded by Session.mu
@@ -42,7 +43,7 @@ type process struct {
 }
 
 func newProcess(s *Session, number int, r *fds.FrameReader) *process {
-	p := &process{s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{}}
+	p := &process{s: s, number: number, refs: make(map[int][]uint64), control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{}}
 	if s.cfg.Far != nil {
 		p.far = s.cfg.Far(number)
 	}
