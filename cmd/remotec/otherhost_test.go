@@ -31,6 +31,8 @@ type hosts struct {
 	prog   string // testdata/afar as a remote binary
 	tool   string // remotec
 
+	placement string // of clusters; empty: spread
+
 	serve *exec.Cmd
 	log   bytes.Buffer // of the server, complete when that has ended
 }
