@@ -30,7 +30,7 @@ const (
 )
 
 // start starts a session process for the program that attached with a on c.
-func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []byte) error {
+func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []byte, from string) error {
 	full := func(format string, args ...any) error {
 		no := &wire.Refused{Code: wire.RefuseBusy, Message: fmt.Sprintf(format, args...)}
 		session.Refuse(c, no)
@@ -82,7 +82,7 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 	party, n, err := m.gather(a, local)
 	if err == nil {
 		h.party = party
-		err = m.fork(h, files, local, c, n)
+		err = m.fork(h, files, local, from, n)
 	}
 	if err != nil {
 		party.End()
@@ -109,8 +109,7 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 }
 
 // fork starts the session process of h.
-func (m *master) fork(h *hosted, files []uintptr, local bool, c *fds.Conn, n int) error {
-	remote := peer(c)
+func (m *master) fork(h *hosted, files []uintptr, local bool, remote string, n int) error {
 	if remote == onHost {
 		remote = ""
 	}

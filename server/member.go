@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -28,9 +29,24 @@ type ticket struct {
 	Cache   string
 }
 
-// Join makes this host a node of the session or server at cfg.Addr, as node.Join does.
-func Join(ctx context.Context, cfg node.JoinConfig) error {
+// Join makes this host a node of the session or server at cfg.Addr, as node.Join does. Where
+// listen is not empty, programs of this host can attach to the server there; ready is
+// told the actual address.
+func Join(ctx context.Context, cfg node.JoinConfig, listen string, ready func(addr string)) error {
 	cfg.Session = takePart
+	if listen != "" {
+		f, err := openForwarder(listen, NewLog(os.Stderr, slog.LevelWarn))
+		if err != nil {
+			return err
+		}
+		defer f.close()
+		cfg.Opened = func(open func(context.Context) (node.HalfConn, error)) error {
+			f.open = open
+			go f.serve()
+			ready(f.l.Addr().String())
+			return nil
+		}
+	}
 	return node.Join(ctx, cfg)
 }
 

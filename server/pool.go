@@ -50,6 +50,7 @@ func (m *master) openPool(listen string) error {
 		Joined:  func(name, from string, cpus int) { say("node %s joined from %s, %d CPUs", name, from, cpus) },
 		Refused: func(from string, err error) { say("a node at %s was not taken: %v", from, err) },
 		Left:    func(name, from string, err error) { say("node %s at %s is gone: %v", name, from, err) },
+		Program: m.forwarded,
 	})
 	return err
 }

@@ -122,7 +122,7 @@ func (m *master) accept(s socket) {
 			setTCP(c.FD)
 		}
 		m.enter(c)
-		go m.greet(c, s.unix)
+		go m.greet(c, s.unix, peer(c))
 	}
 }
 
@@ -173,12 +173,11 @@ func (m *master) known(c *fds.Conn) bool {
 	return ok
 }
 
-// greet finds out what a connection is, and closes it unless it is kept.
-func (m *master) greet(c *fds.Conn, unix bool) {
-	from := peer(c)
+// greet finds out what a connection from an address is, and closes it unless it is kept.
+func (m *master) greet(c *fds.Conn, unix bool, from string) {
 	// One limit for all that is said, however slowly.
 	limit := time.AfterFunc(attachTimeout, func() { m.expire(c) })
-	err := m.meet(c, unix)
+	err := m.meet(c, unix, from)
 	limit.Stop()
 	m.known(c) // from here on expire leaves it alone
 	c.Close()
@@ -192,7 +191,7 @@ func (m *master) greet(c *fds.Conn, unix bool) {
 }
 
 // meet serves a connection as what it turns out to be.
-func (m *master) meet(c *fds.Conn, unix bool) error {
+func (m *master) meet(c *fds.Conn, unix bool, from string) error {
 	terms := m.terms
 	if unix {
 		if !fds.Trusted(c.FD) {
@@ -225,7 +224,7 @@ func (m *master) meet(c *fds.Conn, unix bool) error {
 	if err != nil {
 		return err
 	}
-	return m.start(c, r, a, frame)
+	return m.start(c, r, a, frame, from)
 }
 
 // rpc serves a connection of a tool.

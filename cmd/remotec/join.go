@@ -27,11 +27,17 @@ with it: with status 0 where that ended by itself, whatever a program's status, 
 1 where the hosts lost each other. A node that loses its server tries to come back
 for a minute.
 
-The program runs here as this user, with the environment of the other host. Its
+With -listen HOST:PORT, a loopback address, programs that are started on this host with
+-go.remote=HOST:PORT attach to the server that it has joined, by way of this node: their
+files and sockets are that host's, their standard streams this one's. They run in one
+process. It prints "listening on HOST:PORT".
+
+A program runs here as this user, with the environment of the other host. Its
 system calls are carried out there: it sees none of this host's files. Executables
 are kept in the cache (REMOTEC_CACHE) and received only once.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		token := fs.String("token", "", "the `token` that was printed with the address; default: REMOTEC_TOKEN, which other users cannot see")
+		listen := fs.String("listen", "", "loopback `address` at which programs started on this host attach to the server, host:port")
 		return func(args []string, std streams) error {
 			if len(args) == 0 {
 				return usagef("no address given: the one that remotec run or remotec serve printed, host:port")
@@ -59,7 +65,7 @@ are kept in the cache (REMOTEC_CACHE) and received only once.`,
 				Addr: addr, Token: node.Token(*token), Version: version(), Cache: cache,
 				Failed: func(err error) { fmt.Fprintf(std.err, "remotec: %v\n", err) },
 				Joined: func() { fmt.Fprintf(std.out, "joined %s\n", addr) },
-			})
+			}, *listen, func(at string) { fmt.Fprintf(std.out, "listening on %s\n", at) })
 		}
 	},
 }

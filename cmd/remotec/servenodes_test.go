@@ -183,6 +183,67 @@ func TestServeNodes(t *testing.T) {
 	t.Run("lost", func(t *testing.T) { testServeNodesLost(t, h) })
 }
 
+// TestForward: programs on a node's host attach to its server by way of the node.
+func TestForward(t *testing.T) {
+	h := newNamespaces(t)
+	h.build("afar")
+	s := h.served(t)
+	words := &lines{more: make(chan struct{}, 1)}
+	node := h.in(h.client, h.tool, "join", s.join, "-listen", "127.0.0.1:0", "-token", s.words.await(t, `-token (\w+)`, 1)[0])
+	node.Stdout, node.Stderr = words, words
+	if err := node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		syscall.Kill(-node.Process.Pid, syscall.SIGKILL)
+		if t.Failed() {
+			t.Logf("the node says\n%s", words)
+		}
+	})
+	h.at = words.await(t, `listening on (\S+)`, 1)[0]
+	wrong := h.program("quiet")
+	if o := finish(t, wrong); o.code != 2 || !strings.Contains(o.err, "refused this binary: wrong token") {
+		t.Errorf("with a wrong token: %+v", o)
+	}
+	h.env = []string{"REMOTEC_TOKEN="} // it is in a file, as that of a server of this host
+	h.streams(t)
+	if o := finish(t, h.in(h.client, h.tool, "ps", "-server", h.at, "-nodes")); !strings.Contains(o.out, clientIP) {
+		t.Errorf("remotec ps: %+v", o)
+	}
+	asks := h.program("quiet")
+	asks.Env = append(asks.Env, "REMOTEC_PROCESSES=2")
+	if o := finish(t, asks); o.code != 2 || !strings.Contains(o.err, "a program that comes from another host runs in one process, not in 2") {
+		t.Errorf("asked for two processes: %+v", o)
+	}
+	t.Run("lost", func(t *testing.T) {
+		cmd, session, stderr := h.waiting(t, nil)
+		node.Process.Kill()
+		node.Wait()
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(stderr.String(), "connection to runtime server lost") {
+			t.Errorf("status %d, %s", code, stderr)
+		}
+		gone(t, session, "node killed")
+	})
+	for listen, want := range map[string]string{clientIP + ":0": "other machines reach that", "nowhere": "want host:port"} {
+		if o := finish(t, h.in(h.client, h.tool, "join", s.join, "-listen", listen, "-token", "x")); o.code != 1 || !strings.Contains(o.err, want) {
+			t.Errorf("-listen %s: %+v", listen, o)
+		}
+	}
+	run := h.in(h.server, h.tool, "run", "-nodes", "1", "-listen", serverIP+":0", h.prog, "quiet")
+	said := &lines{more: make(chan struct{}, 1)}
+	run.Stderr = said
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer run.Wait()
+	defer syscall.Kill(-run.Process.Pid, syscall.SIGKILL)
+	o := finish(t, h.in(h.client, h.tool, "join", said.await(t, `remotec join (\S+)`, 1)[0], "-listen", "127.0.0.1:0", "-token", said.await(t, `-token (\w+)`, 1)[0]))
+	if o.code != 1 || !strings.Contains(o.err, "it is a session, which takes no programs of this host") {
+		t.Errorf("of a session: %+v", o)
+	}
+}
+
 // testServeNodesLost: what is lost ends the sessions that it is a part of, and those only.
 func testServeNodesLost(t *testing.T, h *hosts) {
 	start := func(t *testing.T, s *served) (*exec.Cmd, *bytes.Buffer) {

@@ -32,6 +32,9 @@ type JoinConfig struct {
 	// Session takes part in a session of a server that this node has joined, and
 	// returns when that is over; default: Join, in this process.
 	Session func(context.Context, JoinConfig) error
+	// Opened is told, where this node has joined a server, how to connect to that for a
+	// program of this host. Without it, or with an error, the node leaves.
+	Opened func(open func(context.Context) (HalfConn, error)) error
 	// Failed is told that one of those sessions was lost.
 	Failed func(error)
 }
@@ -45,10 +48,20 @@ func Join(ctx context.Context, cfg JoinConfig) error {
 	if err != nil {
 		return fmt.Errorf("joining %s: %w", cfg.Addr, err)
 	}
-	if cfg.Joined != nil {
+	if cfg.Joined != nil && (server != nil || cfg.Opened == nil) {
 		cfg.Joined()
 	}
+	if server == nil && cfg.Opened != nil {
+		n.memory.lose(errors.New("it wants to serve programs of its own"))
+		return fmt.Errorf("joining %s: it is a session, which takes no programs of this host: those are for a server, remotec serve -join", cfg.Addr)
+	}
 	if server != nil {
+		if cfg.Opened != nil {
+			if err := cfg.Opened(server.open); err != nil {
+				server.first.Close()
+				return err
+			}
+		}
 		return server.run(ctx, server.first)
 	}
 	// What the processes of this host do must not wait for a P, see becomeSession

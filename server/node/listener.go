@@ -300,7 +300,7 @@ func (l *Listener) welcome(conn *tls.Conn, from string) error {
 		return fmt.Errorf("it did not say what it is: %w", err)
 	}
 	w := welcome{Protocol: protocol, Version: l.cfg.Version}
-	h := &Host{Name: me.Name, Addr: from, CPUs: me.CPUs, complete: make(chan struct{})}
+	h := &Host{Name: me.Name, Addr: from, CPUs: me.CPUs, complete: make(chan struct{}), features: l.features}
 	if h.Name == "" {
 		h.Name = from
 	}

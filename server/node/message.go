@@ -64,7 +64,8 @@ type welcome struct {
 
 // opening is the first message of a connection with a certificate.
 type opening struct {
-	Memory bool `json:"memory"` // of a session: the memory connection; else that of the streams
+	Memory  bool `json:"memory"`            // of a session: the memory connection; else that of the streams
+	Program bool `json:"program,omitempty"` // of a server: what follows is of a program; else it is the standing one
 }
 
 // call is what a server tells a node that has joined it, each [beat] at least; no field
@@ -113,6 +114,9 @@ type start struct {
 	Count   int              `json:"count"` // of those that are to have mail; 0: none
 	Binary  binaryID         `json:"binary"`
 	Layout  coherence.Layout `json:"layout"`
+	// Features are those of the first process's processor: what this host's has
+	// beyond them the process is not to use.
+	Features []string `json:"features"`
 }
 
 // binaryID names an executable.

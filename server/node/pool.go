@@ -28,6 +28,9 @@ type PoolConfig struct {
 	Joined  func(name, addr string, cpus int)
 	Refused func(addr string, err error)
 	Left    func(name, addr string, err error)
+	// Program serves a connection of a program on the node's host, whose address it is
+	// told, and returns when that has ended.
+	Program func(addr string, conn HalfConn)
 }
 
 // Pool are the nodes that have joined a server. They wait to be called to sessions.
@@ -67,7 +70,8 @@ type Member struct {
 	sendMu   sync.Mutex // serialises calls
 	conn     *tls.Conn  // nil while it is not there; guarded by Pool.mu
 	since    time.Time  // it has had none; guarded by Pool.mu
-	sessions int        // in which it takes part; guarded by Pool.mu
+	programs forwards
+	sessions int // in which it takes part; guarded by Pool.mu
 }
 
 // rejoinFor is how long a node that lost its connection may come back with its certificate.
@@ -344,11 +348,23 @@ func (p *Pool) enter(conn *tls.Conn, n int) error {
 		p.mu.Unlock()
 		return fmt.Errorf("node %d is not expected any more", n)
 	}
+	if o.Program {
+		there := m.conn != nil
+		p.mu.Unlock()
+		f := &forwarded{HalfConn: conn, raw: conn.NetConn(), of: &m.programs}
+		if !there || p.cfg.Program == nil || !m.programs.add(f) {
+			return errors.New("a connection of a program, without a standing one")
+		}
+		go p.cfg.Program(m.Addr, f)
+		return nil
+	}
+	m.programs.set(true)
 	if m.conn != nil { // it knows better than this end that it lost that one
 		m.conn.NetConn().Close()
 	}
 	m.conn = conn
 	p.mu.Unlock()
+	m.call(conn, call{}) // that it is taken; an error is one for the reader
 	p.cfg.Joined(m.Name, m.Addr, m.CPUs)
 	go p.mind(m, conn)
 	return nil
@@ -386,6 +402,7 @@ func (p *Pool) mind(m *Member, conn *tls.Conn) {
 	ours := m.conn == conn
 	if ours {
 		m.conn, m.since = nil, time.Now()
+		m.programs.set(false)
 	}
 	closed := p.closed
 	p.mu.Unlock()

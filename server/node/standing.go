@@ -15,6 +15,7 @@ type standing struct {
 	cfg      *JoinConfig
 	terms    *tls.Config
 	first    *tls.Conn
+	programs forwards
 	sessions sync.WaitGroup
 }
 
@@ -79,16 +80,27 @@ func (s *standing) stand(ctx context.Context) (*tls.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := send(conn, opening{}); err != nil {
+	var taken call
+	conn.SetDeadline(time.Now().Add(introduction))
+	if err = send(conn, opening{}); err == nil {
+		err = receive(conn, &taken)
+	}
+	if err != nil {
 		conn.Close()
+		if errors.Is(unwelcome(err), errUnwelcome) {
+			err = errRefused
+		}
 		return nil, err
 	}
+	conn.SetDeadline(time.Time{})
 	return conn, nil
 }
 
 // serve follows calls until the connection is lost; nil is that the server has ended.
 func (s *standing) serve(ctx, sessions context.Context, conn *tls.Conn) error {
 	defer conn.NetConn().Close()
+	s.programs.set(true)
+	defer s.programs.set(false)
 	over := make(chan struct{})
 	defer close(over)
 	go func() {
@@ -134,7 +146,7 @@ func (s *standing) serve(ctx, sessions context.Context, conn *tls.Conn) error {
 // session takes part in a session of the server.
 func (cfg *JoinConfig) session(ctx context.Context, token Token) error {
 	one := *cfg
-	one.Token, one.Joined = token, nil
+	one.Token, one.Joined, one.Opened = token, nil, nil
 	if cfg.Session != nil {
 		return cfg.Session(ctx, one)
 	}
