@@ -103,7 +103,7 @@ func (r *running) expect(party *node.Party) (err error) {
 
 // answerWithin is how long nodes may take to come to a session that they are called to: the
 // program waits.
-const answerWithin = 8 * time.Second
+const answerWithin = 10 * time.Second
 
 // meet waits for the nodes that expect announced.
 func (r *running) meet() (*hosts, error) {
@@ -168,13 +168,17 @@ func reachable(listen string, at *net.TCPAddr) string {
 	return "127.0.0.1"
 }
 
-// of returns the host on which process k of n runs; nil is this one. Each host gets
-// processes of consecutive numbers, and as many as the others or one less.
+// hostOf returns the number of the host on which process k of n runs, where there are so
+// many others than this one, 0. Each host gets processes of consecutive numbers, and as many
+// as the others or one less.
+func hostOf(k, n, others int) int { return k * (others + 1) / n }
+
+// of returns the host on which process k of n runs; nil is this one.
 func (h *hosts) of(k, n int) *node.Host {
 	if h == nil {
 		return nil
 	}
-	if i := k * (len(h.list) + 1) / n; i > 0 {
+	if i := hostOf(k, n, len(h.list)); i > 0 {
 		return h.list[i-1]
 	}
 	return nil

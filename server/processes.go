@@ -60,6 +60,19 @@ func (r *running) run() (Exit, error) {
 		rand.Read(seed[:]) // never fails: crypto/rand
 	}
 	defer func() { r.mail.Close() }()
+	if err := r.makeMail(n); err != nil {
+		return Exit{}, err
+	}
+	conns := make([]*fds.Conn, n)
+	numbered := func(k int) string { return fmt.Sprintf("%x/%x/%x", k, n, seed) }
+	if r.joined != nil {
+		// Before the nodes are waited for: the process waits for long only once it knows
+		// that there will be several.
+		var err error
+		if conns[0], err = r.joined.again(numbered(0), r.mail); err != nil {
+			return Exit{}, err
+		}
+	}
 	if r.cfg.Nodes.Count > 0 || r.guests != nil {
 		var err error
 		if r.guests != nil {
@@ -78,15 +91,11 @@ func (r *running) run() (Exit, error) {
 			return Exit{}, err
 		}
 	}
-	if err := r.makeMail(n); err != nil {
-		return Exit{}, err
-	}
-	conns := make([]*fds.Conn, n)
 	ended := make(chan int, n)
 	exits := make([]Exit, n)
 	for k := range n {
 		env := environ(r.program.Env, serverVariable, "fd:3")
-		number := fmt.Sprintf("%x/%x/%x", k, n, seed)
+		number := numbered(k)
 		if n > 1 {
 			env = environ(env, processVariable, number)
 		}
@@ -95,7 +104,6 @@ func (r *running) run() (Exit, error) {
 		case h != nil:
 			conns[k], err = r.startFar(h, k, env, number)
 		case k == 0 && r.joined != nil:
-			conns[k], err = r.joined.again(number, r.mail)
 			r.children = append(r.children, &r.joined.child)
 		default:
 			if r.mail != nil {
@@ -159,8 +167,11 @@ func (r *running) run() (Exit, error) {
 // makeMail lets the processes of this host send each other messages directly, unless
 // faults are to be injected into messages.
 func (r *running) makeMail(n int) error {
-	here := 0
-	for here < n && r.hosts.of(here, n) == nil {
+	here, others := 0, r.cfg.Nodes.Count
+	if r.party != nil {
+		others = len(r.party.Tokens)
+	}
+	for here < n && hostOf(here, n, others) == 0 {
 		here++
 	}
 	if here < 2 || r.cfg.PostDelay > 0 {

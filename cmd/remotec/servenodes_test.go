@@ -327,6 +327,20 @@ func testServeNodesLost(t *testing.T, h *hosts) {
 			t.Errorf("when it is back: %+v", o)
 		}
 	})
+	t.Run("node that does not come", func(t *testing.T) {
+		s := h.served(t, "-placement", "spread")
+		node, _ := s.node(1, s.join)
+		syscall.Kill(-node.Process.Pid, syscall.SIGSTOP)
+		o := finish(t, s.program("where"))
+		if o.code != 2 || !strings.Contains(o.err, "nodes did not come within 10s: ") || o.took > 15*time.Second {
+			t.Errorf("got %+v", o)
+		}
+		syscall.Kill(-node.Process.Pid, syscall.SIGCONT)
+		s.words.await(t, `node \S+ (joined)`, 2)
+		if o := finish(t, s.program("where")); !strings.HasPrefix(o.out, "processes 2 of 2,") {
+			t.Errorf("when it is back: %+v", o)
+		}
+	})
 	t.Run("stranger", func(t *testing.T) {
 		s := h.served(t)
 		s.node(1, s.join)
