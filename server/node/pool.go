@@ -100,6 +100,10 @@ func OpenPool(fd int, cfg PoolConfig) (*Pool, error) {
 // Close ends the pool: its nodes are told that the server is gone.
 func (p *Pool) Close() {
 	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return
+	}
 	p.closed = true
 	syscall.Shutdown(p.fd, syscall.SHUT_RDWR) // wakes accept, which closes it
 	members := make([]*Member, 0, len(p.members))
