@@ -219,11 +219,36 @@ func (p *process) post(c *wire.Call) error {
 	}
 	many := f.many()
 	p.pass(target, &e)
+	if kind == wire.PostMove {
+		p.push(target, e.C, e.D)
+	}
 	p.posted.Add(1)
 	if many && s.whole.early(time.Now()) {
 		s.collectTogether()
 	}
 	return nil
+}
+
+// pushMost is how many pages of its stack go ahead with a goroutine: where it is.
+const pushMost = 4
+
+// push sends the pages of a goroutine's stack after it, from the stack pointer on. They arrive
+// with it, where each would take a round trip between hosts after that.
+func (p *process) push(target int, sp, end uint64) {
+	m := p.s.cfg.Memory
+	if end < sp || sp < heapBase {
+		return // malformed; the receiver says so
+	}
+	go func() {
+		page := uintptr(sp) &^ (coherence.PageSize - 1)
+		for range pushMost {
+			if page >= uintptr(end) {
+				return
+			}
+			m.Push(target, page)
+			page += coherence.PageSize
+		}
+	}()
 }
 
 // refer pins what the next goroutine refers to that p sends to a process: see PostRefs.
