@@ -173,6 +173,14 @@ struct ProcessInfo {
   created @4 :UInt64;
 }
 
+struct NodeInfo {
+  name @0 :Text;           # as it calls itself
+  address @1 :Text;        # that it came from
+  cpus @2 :UInt32;
+  sessions @3 :UInt32;     # in which it takes part
+  joined @4 :Int64;        # Unix time in ns
+}
+
 interface Server {
   info @0 () -> (server :Text, apiVersion :UInt32, pid :UInt32);
   sessions @1 () -> (list :List(SessionInfo));
@@ -184,4 +192,6 @@ interface Server {
   # What is to be shown of a session: picture, goroutines, stack or sharing, with
   # arguments as in a URL. docs/page.md has the arguments and the JSON.
   view @5 (session :UInt64, what :Text, arguments :Text) -> (json :Data);
+  # Other hosts that have joined the server.
+  nodes @6 () -> (list :List(NodeInfo));
 }

@@ -248,6 +248,7 @@ func openFile(name string) (fd int32, errno uintptr) {
 const (
 	dialLimit   = 5
 	answerLimit = 15
+	startLimit  = 300 // for a process that its server has started, or told to start again: it may wait for other hosts
 )
 
 // connect opens a connection. It gives up after dialLimit.

@@ -293,7 +293,11 @@ func shakeHands(addr string, msg *wire.Attach, fds []int32) (reply *wire.Attache
 		msg.Args = nil // too long to tell, and only for people
 		frame, _ = wire.PutAttach(buf, msg)
 	}
-	setTimeouts(control, answerLimit)
+	limit := int64(answerLimit)
+	if msg.Flags&wire.AttachChild != 0 {
+		limit = startLimit
+	}
+	setTimeouts(control, limit)
 	ok = writeString(control, wire.PreambleFramed)
 	if ok && len(fds) > 0 {
 		ok = sendFDs(control, frame[:1], fds) && writeAll(control, frame[1:])

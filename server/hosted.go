@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/control"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/node"
 	"remotec.dev/server/session"
 )
 
@@ -28,7 +30,7 @@ const (
 )
 
 // start starts a session process for the program that attached with a on c.
-func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []byte) error {
+func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []byte, from string) error {
 	full := func(format string, args ...any) error {
 		no := &wire.Refused{Code: wire.RefuseBusy, Message: fmt.Sprintf(format, args...)}
 		session.Refuse(c, no)
@@ -77,7 +79,13 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 	// Nothing is to come before the key: where it comes from must be known.
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := m.fork(h, files, local, c); err != nil {
+	party, n, err := m.gather(a, local)
+	if err == nil {
+		h.party = party
+		err = m.fork(h, files, local, from, n)
+	}
+	if err != nil {
+		party.End()
 		h.channel.Close()
 		if h.streams != nil {
 			h.streams.abort()
@@ -88,13 +96,20 @@ func (m *master) start(c *fds.Conn, r *fds.FrameReader, a *wire.Attach, frame []
 	m.cfg.log.Info("session started", "session", h.pid, "program", a.Path)
 	m.cfg.Events(Event{Kind: SessionStarted, Session: uint64(h.pid), Program: a.Path})
 	key, _ := wire.PutLink(make([]byte, 256), &wire.Link{Session: uint64(h.pid), Key: h.key})
+	if h.party != nil {
+		told, err := tell(h.party)
+		if err != nil {
+			return full("the server cannot start a session: %v", err)
+		}
+		key = append(key, told...)
+		defer h.call()
+	}
 	_, err = h.channel.Write(append(key, frame...))
 	return err
 }
 
 // fork starts the session process of h.
-func (m *master) fork(h *hosted, files []uintptr, local bool, c *fds.Conn) error {
-	remote := peer(c)
+func (m *master) fork(h *hosted, files []uintptr, local bool, remote string, n int) error {
 	if remote == onHost {
 		remote = ""
 	}
@@ -109,7 +124,7 @@ func (m *master) fork(h *hosted, files []uintptr, local bool, c *fds.Conn) error
 	}
 	argv := []string{sessionName, "serve", strconv.FormatBool(local), remote,
 		strconv.FormatBool(m.cfg.Policy.Hand), strconv.FormatBool(m.cfg.Policy.Ring),
-		strconv.Itoa(m.cfg.Processes), strconv.Itoa(int(m.cfg.Placement))}
+		strconv.Itoa(n), strconv.Itoa(int(m.cfg.Placement))}
 	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
 		Env: os.Environ(), Files: files,
 		// A session of its own, so that it can read a terminal that is not
@@ -173,6 +188,15 @@ func serveSession(cfg Config, args []string) error {
 	if frame, err = r.Next(); err != nil {
 		return fmt.Errorf("channel of the master: %w", err)
 	}
+	var party *node.Party
+	if kind, _ := wire.Kind(frame); kind == wire.TagEvent {
+		if party, err = takeParty(frame); err != nil {
+			return err
+		}
+		if frame, err = r.Next(); err != nil {
+			return fmt.Errorf("channel of the master: %w", err)
+		}
+	}
 	a, err := wire.GetAttach(frame)
 	if err != nil {
 		return err
@@ -187,7 +211,7 @@ func serveSession(cfg Config, args []string) error {
 		refuseFor(client, err, cfg.log)
 		return nil
 	case n > 1:
-		return serveSeveral(cfg, n, client, a, beacon, r)
+		return serveSeveral(cfg, n, client, a, beacon, r, party)
 	}
 	sc := cfg.session(uint64(os.Getpid()))
 	sc.Local = local
@@ -199,7 +223,7 @@ func serveSession(cfg Config, args []string) error {
 		return err
 	}
 	beacon.Serve((&control.Own{Server: cfg.Name, Session: s}).Accept)
-	go follow(r, s, cfg.log)
+	go follow(r, func() *session.Session { return s }, nil, cfg.log)
 	err = s.Run()
 	if err != nil {
 		cfg.log.Warn("session ended", "session", s.ID(), "err", err)
@@ -241,30 +265,57 @@ func takePlace(a *wire.Attach, local bool, log *slog.Logger) {
 	}
 }
 
-// follow handles what the master sends, and ends the session with it.
-func follow(r *fds.FrameReader, s *session.Session, log *slog.Logger) {
+// takeParty reads which nodes take part in the session.
+func takeParty(frame []byte) (*node.Party, error) {
+	var e wire.Event
+	if err := wire.GetEvent(frame, &e); err != nil || e.Kind != channelNodes {
+		return nil, errors.New("channel of the master: something else than the attach")
+	}
+	party := new(node.Party)
+	if err := json.Unmarshal([]byte(e.Text), party); err != nil {
+		return nil, fmt.Errorf("channel of the master: %w", err)
+	}
+	return party, nil
+}
+
+// follow handles what the master sends, and ends the session with it. There may be
+// no session yet: nil. Connections of nodes are given to guests.
+func follow(r *fds.FrameReader, opened func() *session.Session, guests func(*fds.Conn), log *slog.Logger) {
 	for {
 		frame, err := r.Next()
+		s := opened()
 		if err != nil {
 			why := "the server is gone"
 			if err != io.EOF {
 				why = err.Error()
 			}
-			s.End(why)
+			if s != nil {
+				s.End(why)
+			}
 			os.Exit(1)
 		}
 		switch kind, _ := wire.Kind(frame); kind {
 		case wire.TagLink:
 			l, err := wire.GetLink(frame)
-			if hand := r.Take(1); err == nil && hand != nil {
+			if hand := r.Take(1); err == nil && hand != nil && s != nil {
 				err = s.AddLink(space.Conn(hand[0]), l, nil)
 			}
 			if err != nil {
-				log.Warn("link refused", "session", s.ID(), "err", err)
+				log.Warn("link refused", "session", os.Getpid(), "err", err)
 			}
 		case wire.TagEvent:
 			var e wire.Event
-			if wire.GetEvent(frame, &e) == nil && e.Kind == wire.EventEnd {
+			if wire.GetEvent(frame, &e) != nil {
+				continue
+			}
+			switch {
+			case e.Kind == channelNode:
+				if hand := r.Take(1); hand != nil && guests != nil {
+					guests(space.Conn(hand[0]))
+				}
+			case e.Kind == wire.EventEnd && s == nil:
+				os.Exit(1)
+			case e.Kind == wire.EventEnd:
 				s.End(e.Text)
 				time.AfterFunc(farewell/2, func() { os.Exit(1) })
 			}

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"remotec.dev/server/node"
+	"remotec.dev/server/session"
 )
 
 // Nodes says which other hosts take part in a session that Run makes.
@@ -84,6 +88,58 @@ func gather(cfg *Config) (*hosts, error) {
 	return h, nil
 }
 
+// expect has the nodes that the master calls take part in the session.
+func (r *running) expect(party *node.Party) (err error) {
+	r.party = party
+	r.guests, err = node.Listen(-1, node.Config{
+		Tokens: party.Tokens, Name: party.Name, Version: r.cfg.Nodes.Version, Space: &space, Log: r.cfg.log,
+		Joined: func(string, string, int) {},
+		Refused: func(from string, err error) {
+			r.cfg.log.Warn("a node was not taken", "session", r.id, "address", from, "err", err)
+		},
+	})
+	return err
+}
+
+// answerWithin is how long nodes may take to come to a session that they are called to: the
+// program waits.
+const answerWithin = 10 * time.Second
+
+// meet waits for the nodes that expect announced.
+func (r *running) meet() (*hosts, error) {
+	h := &hosts{}
+	if err := h.dupErrors(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	var err error
+	h.list, err = r.guests.Wait(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		missing := slices.Clone(r.party.Nodes)
+		for _, name := range r.guests.Here() {
+			if i := slices.Index(missing, name); i >= 0 {
+				missing = slices.Delete(missing, i, i+1)
+			}
+		}
+		err = fmt.Errorf("nodes did not come within %v: %s; remotec ps -server lists those that there are", answerWithin, strings.Join(missing, ", "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("running the program on other hosts: %w", err)
+	}
+	return h, nil
+}
+
+// begun returns the session, if there is one by now.
+func (r *running) begun() *session.Session {
+	select {
+	case <-r.opened:
+		return r.session
+	default:
+		return nil
+	}
+}
+
 func (h *hosts) dupErrors() error {
 	fd, err := syscall.Dup(2)
 	if err == nil {
@@ -112,13 +168,17 @@ func reachable(listen string, at *net.TCPAddr) string {
 	return "127.0.0.1"
 }
 
-// of returns the host on which process k of n runs; nil is this one. Each host gets
-// processes of consecutive numbers, and as many as the others or one less.
+// hostOf returns the number of the host on which process k of n runs, where there are so
+// many others than this one, 0. Each host gets processes of consecutive numbers, and as many
+// as the others or one less.
+func hostOf(k, n, others int) int { return k * (others + 1) / n }
+
+// of returns the host on which process k of n runs; nil is this one.
 func (h *hosts) of(k, n int) *node.Host {
 	if h == nil {
 		return nil
 	}
-	if i := k * (len(h.list) + 1) / n; i > 0 {
+	if i := hostOf(k, n, len(h.list)); i > 0 {
 		return h.list[i-1]
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/fds"
 	"remotec.dev/server/mail"
+	"remotec.dev/server/node"
 	"remotec.dev/server/pager"
 	"remotec.dev/server/program"
 	"remotec.dev/server/session"
@@ -23,11 +24,10 @@ import (
 // that is alone: it is told to start again. Its end is what the user sees, so that
 // it ends as whichever process ended the program.
 type joined struct {
-	child  child
-	conn   *fds.Conn
-	master *fds.FrameReader
-	once   sync.Once
-	exit   Exit // of the program, where it ended in another process; set by leave
+	child child
+	conn  *fds.Conn
+	once  sync.Once
+	exit  Exit // of the program, where it ended in another process; set by leave
 }
 
 // askedFor returns how many processes the program that attached with a is to have, and
@@ -51,7 +51,7 @@ func (cfg *Config) askedFor(a *wire.Attach, local bool) (int, error) {
 	case n <= 1:
 		return 1, nil
 	case !local && a.Processes > 1:
-		return 0, fmt.Errorf("a program that comes from another host runs in one process, not in %d: take remotec run -nodes and remotec join", n)
+		return 0, fmt.Errorf("a program that comes from another host runs in one process, not in %d: start it on the server's host, with nodes there (remotec serve -join, remotec join)", n)
 	case !local:
 		cfg.log.Info("the program runs in one process: it came from another host", "program", a.Path)
 		return 1, nil
@@ -64,7 +64,7 @@ func (cfg *Config) askedFor(a *wire.Attach, local bool) (int, error) {
 
 // serveSeveral is the rest of serveSession for a program in n processes of this
 // host, the first of which is at the other end of client.
-func serveSeveral(cfg Config, n int, client *fds.Conn, a *wire.Attach, beacon *session.Beacon, master *fds.FrameReader) error {
+func serveSeveral(cfg Config, n int, client *fds.Conn, a *wire.Attach, beacon *session.Beacon, master *fds.FrameReader, party *node.Party) error {
 	refuse := func(err error) error {
 		refuseFor(client, err, cfg.log)
 		return nil
@@ -87,8 +87,16 @@ func serveSeveral(cfg Config, n int, client *fds.Conn, a *wire.Attach, beacon *s
 		}
 	}
 	cfg.Processes = n
-	j := &joined{child: child{pid: int(cred.Pid), done: make(chan Exit, 1)}, conn: client, master: master}
+	j := &joined{child: child{pid: int(cred.Pid), done: make(chan Exit, 1)}, conn: client}
 	r := &running{cfg: cfg, program: p, id: uint64(os.Getpid()), beacon: beacon, joined: j, opened: make(chan struct{})}
+	var guests func(*fds.Conn)
+	if party != nil {
+		if err := r.expect(party); err != nil {
+			return refuse(err)
+		}
+		guests = r.guests.Take
+	}
+	go follow(master, r.begun, guests, cfg.log)
 	exit, err := r.run()
 	if err != nil {
 		return refuse(err)

@@ -43,6 +43,8 @@ func Main(cfg Config) {
 			fatal(err)
 		}
 		exit.Mirror()
+	case word == "join" && len(args) == 0:
+		fatal(joinSession())
 	case word == "serve":
 		fatal(serveSession(cfg.withDefaults(), args))
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,10 +31,12 @@ type running struct {
 	beacon  *session.Beacon
 	memory  *pager.Pager // nil with one process
 	layout  coherence.Layout
-	hosts   *hosts     // nil without others than this one
-	mail    *mail.Mail // of the processes on this host; nil without
-	joined  *joined    // the first process, where somebody else started it; else nil
-	page    *page      // nil without
+	hosts   *hosts         // nil without others than this one
+	mail    *mail.Mail     // of the processes on this host; nil without
+	joined  *joined        // the first process, where somebody else started it; else nil
+	party   *node.Party    // nodes of the master that take part; nil without
+	guests  *node.Listener // for their connections
+	page    *page          // nil without
 
 	children []*child
 	ending   sync.Once
@@ -58,9 +61,27 @@ func (r *running) run() (Exit, error) {
 		rand.Read(seed[:]) // never fails: crypto/rand
 	}
 	defer func() { r.mail.Close() }()
-	if r.cfg.Nodes.Count > 0 {
+	if err := r.makeMail(n); err != nil {
+		return Exit{}, err
+	}
+	conns := make([]*fds.Conn, n)
+	numbered := func(k int) string { return fmt.Sprintf("%x/%x/%x", k, n, seed) }
+	if r.joined != nil {
+		// Before the nodes are waited for: the process waits for long only once it knows
+		// that there will be several.
 		var err error
-		if r.hosts, err = gather(&r.cfg); err != nil {
+		if conns[0], err = r.joined.again(numbered(0), r.mail); err != nil {
+			return Exit{}, err
+		}
+	}
+	if r.cfg.Nodes.Count > 0 || r.guests != nil {
+		var err error
+		if r.guests != nil {
+			r.hosts, err = r.meet()
+		} else {
+			r.hosts, err = gather(&r.cfg)
+		}
+		if err != nil {
 			return Exit{}, err
 		}
 		defer r.hosts.close()
@@ -71,15 +92,11 @@ func (r *running) run() (Exit, error) {
 			return Exit{}, err
 		}
 	}
-	if err := r.makeMail(n); err != nil {
-		return Exit{}, err
-	}
-	conns := make([]*fds.Conn, n)
 	ended := make(chan int, n)
 	exits := make([]Exit, n)
 	for k := range n {
 		env := environ(r.program.Env, serverVariable, "fd:3")
-		number := fmt.Sprintf("%x/%x/%x", k, n, seed)
+		number := numbered(k)
 		if n > 1 {
 			env = environ(env, processVariable, number)
 		}
@@ -88,7 +105,6 @@ func (r *running) run() (Exit, error) {
 		case h != nil:
 			conns[k], err = r.startFar(h, k, env, number)
 		case k == 0 && r.joined != nil:
-			conns[k], err = r.joined.again(number, r.mail)
 			r.children = append(r.children, &r.joined.child)
 		default:
 			if r.mail != nil {
@@ -135,7 +151,12 @@ func (r *running) run() (Exit, error) {
 	}
 	exit := exits[r.ender]
 	if h := r.hosts.of(r.ender, n); h != nil && h.IsLost() {
-		r.cfg.log.Error("a node is lost: the session ends", "node", h.Name, "address", h.Addr, "err", h.Err())
+		say := r.cfg.log
+		if r.joined != nil { // the master's; the user is to know, too
+			say.Warn("a node is lost: its session ends", "session", r.id, "node", h.Name, "address", h.Addr, "err", h.Err())
+			say = NewLog(r.hosts.errors, slog.LevelError)
+		}
+		say.Error("a node is lost: the session ends", "node", h.Name, "address", h.Addr, "err", h.Err())
 	}
 	// A signal that asks a program to end is not worth a word: its sender knows.
 	if sig := syscall.Signal(exit.Signal); n > 1 && (sig == syscall.SIGKILL || sig == syscall.SIGSEGV || sig == syscall.SIGBUS) {
@@ -147,8 +168,11 @@ func (r *running) run() (Exit, error) {
 // makeMail lets the processes of this host send each other messages directly, unless
 // faults are to be injected into messages.
 func (r *running) makeMail(n int) error {
-	here := 0
-	for here < n && r.hosts.of(here, n) == nil {
+	here, others := 0, r.cfg.Nodes.Count
+	if r.party != nil {
+		others = len(r.party.Tokens)
+	}
+	for here < n && hostOf(here, n, others) == 0 {
 		here++
 	}
 	if here < 2 || r.cfg.PostDelay > 0 {
@@ -324,9 +348,7 @@ func (r *running) first(conn *fds.Conn) {
 	own := &control.Own{Server: r.cfg.Name, Session: s}
 	r.beacon.Serve(own.Accept)
 	r.page.serve(own)
-	if r.joined != nil {
-		go follow(r.joined.master, s, r.cfg.log)
-	} else {
+	if r.joined == nil {
 		r.cfg.Events(Event{Kind: SessionStarted, Session: r.id, Program: a.Path})
 	}
 	if err := s.Run(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/control"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/node"
 	"remotec.dev/server/session"
 )
 
@@ -34,6 +35,9 @@ type Options struct {
 	// Token is what clients must present over TCP. Without one, a server on a
 	// loopback address makes one up and leaves it for its own user.
 	Token string
+	// Join is where other hosts find the server to become its nodes, host:port; empty: none
+	// can. Config.Nodes says how that is told.
+	Join string
 	// Ready is told the actual address when connections are accepted.
 	Ready func(addr string)
 }
@@ -62,6 +66,11 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 	}
 	page.serve(&control.Many{Server: m.cfg.Name, PIDs: m.pids})
 	m.terms.Token = l.token
+	if o.Join != "" {
+		if err := m.openPool(o.Join); err != nil {
+			return err
+		}
+	}
 	for _, s := range l.sockets {
 		go m.accept(s)
 	}
@@ -70,6 +79,9 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 	}
 	<-ctx.Done()
 	l.close()
+	if m.pool != nil {
+		m.pool.Close()
+	}
 	m.end("the server is shutting down")
 	return nil
 }
@@ -78,6 +90,7 @@ func Serve(ctx context.Context, cfg Config, o Options) error {
 type master struct {
 	cfg   Config
 	terms session.Terms
+	pool  *node.Pool // nil: no other hosts
 
 	mu        sync.Mutex
 	ending    bool
@@ -93,8 +106,9 @@ type hosted struct {
 	mu      sync.Mutex // serialises writes on channel
 	channel *fds.Conn  // frames to the session process, see serveSession
 	program string
-	key     []byte   // that its links present
-	streams *streams // nil: the standard streams are not carried
+	key     []byte      // that its links present
+	streams *streams    // nil: the standard streams are not carried
+	party   *node.Party // its nodes; nil without
 }
 
 // accept takes the connections of one listening socket, until it is closed.
@@ -113,7 +127,7 @@ func (m *master) accept(s socket) {
 			setTCP(c.FD)
 		}
 		m.enter(c)
-		go m.greet(c, s.unix)
+		go m.greet(c, s.unix, peer(c))
 	}
 }
 
@@ -164,12 +178,11 @@ func (m *master) known(c *fds.Conn) bool {
 	return ok
 }
 
-// greet finds out what a connection is, and closes it unless it is kept.
-func (m *master) greet(c *fds.Conn, unix bool) {
-	from := peer(c)
+// greet finds out what a connection from an address is, and closes it unless it is kept.
+func (m *master) greet(c *fds.Conn, unix bool, from string) {
 	// One limit for all that is said, however slowly.
 	limit := time.AfterFunc(attachTimeout, func() { m.expire(c) })
-	err := m.meet(c, unix)
+	err := m.meet(c, unix, from)
 	limit.Stop()
 	m.known(c) // from here on expire leaves it alone
 	c.Close()
@@ -183,7 +196,7 @@ func (m *master) greet(c *fds.Conn, unix bool) {
 }
 
 // meet serves a connection as what it turns out to be.
-func (m *master) meet(c *fds.Conn, unix bool) error {
+func (m *master) meet(c *fds.Conn, unix bool, from string) error {
 	terms := m.terms
 	if unix {
 		if !fds.Trusted(c.FD) {
@@ -216,7 +229,7 @@ func (m *master) meet(c *fds.Conn, unix bool) error {
 	if err != nil {
 		return err
 	}
-	return m.start(c, r, a, frame)
+	return m.start(c, r, a, frame, from)
 }
 
 // rpc serves a connection of a tool.
@@ -233,7 +246,7 @@ func (m *master) rpc(c *fds.Conn, unix bool) error {
 	if !m.known(c) {
 		return nil
 	}
-	control.Serve(control.Stream{Conn: c}, &control.Many{Server: m.cfg.Name, PIDs: m.pids})
+	control.Serve(control.Stream{Conn: c}, &control.Many{Server: m.cfg.Name, PIDs: m.pids, NodeList: m.nodes})
 	return nil
 }
 
@@ -288,6 +301,7 @@ func (m *master) reap(h *hosted) {
 		m.draining[h.streams] = struct{}{}
 	}
 	m.mu.Unlock()
+	h.party.End()
 	h.mu.Lock()
 	h.channel.Close()
 	h.mu.Unlock()

@@ -9,30 +9,38 @@ import (
 	"syscall"
 
 	"remotec.dev/internal/cachedir"
+	"remotec.dev/server"
 	"remotec.dev/server/node"
 )
 
 var joinCommand = &command{
 	name:  "join",
 	args:  "ADDR",
-	short: "take part in a session of another host: run processes of its program",
+	short: "take part in sessions of another host: run processes of its programs",
 	long: `
-ADDR and the token are those that "remotec run -nodes N -listen ADDR" prints on the
-other host. A token is good for one join. All that goes over the network is
-encrypted, and both ends prove that they know it.
+ADDR and the token are those that "remotec run -nodes N -listen ADDR" or "remotec
+serve -join ADDR" prints on the other host. A token is good for one join. All that
+goes over the network is encrypted, and both ends prove that they know it.
 
-It prints "joined ADDR" when the session took this host, and ends with the session:
-with status 0 where that ended by itself, whatever the program's status, and 1
-where the hosts lost each other.
+It prints "joined ADDR" when the session, or the server, took this host, and ends
+with it: with status 0 where that ended by itself, whatever a program's status, and
+1 where the hosts lost each other. A node that loses its server tries to come back
+for a minute.
 
-The program runs here as this user, with the environment of the other host. Its
+With -listen HOST:PORT, a loopback address, programs that are started on this host with
+-go.remote=HOST:PORT attach to the server that it has joined, by way of this node: their
+files and sockets are that host's, their standard streams this one's. They run in one
+process. It prints "listening on HOST:PORT".
+
+A program runs here as this user, with the environment of the other host. Its
 system calls are carried out there: it sees none of this host's files. Executables
 are kept in the cache (REMOTEC_CACHE) and received only once.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
-		token := fs.String("token", "", "the `token` that remotec run printed; default: REMOTEC_TOKEN, which other users cannot see")
+		token := fs.String("token", "", "the `token` that was printed with the address; default: REMOTEC_TOKEN, which other users cannot see")
+		listen := fs.String("listen", "", "loopback `address` at which programs started on this host attach to the server, host:port")
 		return func(args []string, std streams) error {
 			if len(args) == 0 {
-				return usagef("no address given: the one that remotec run printed, host:port")
+				return usagef("no address given: the one that remotec run or remotec serve printed, host:port")
 			}
 			addr := args[0]
 			if err := fs.Parse(args[1:]); err != nil { // remotec join ADDR -token T
@@ -45,7 +53,7 @@ are kept in the cache (REMOTEC_CACHE) and received only once.`,
 			case fs.NArg() > 0:
 				return usagef("unexpected argument %q", fs.Arg(0))
 			case *token == "":
-				return usagef("-token is missing: remotec run printed one, and the environment variable REMOTEC_TOKEN will do, too")
+				return usagef("-token is missing: remotec run or remotec serve printed one, and the environment variable REMOTEC_TOKEN will do, too")
 			}
 			cache, err := cachedir.Dir()
 			if err != nil {
@@ -53,10 +61,11 @@ are kept in the cache (REMOTEC_CACHE) and received only once.`,
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 			defer stop()
-			return node.Join(ctx, node.JoinConfig{
+			return server.Join(ctx, node.JoinConfig{
 				Addr: addr, Token: node.Token(*token), Version: version(), Cache: cache,
+				Failed: func(err error) { fmt.Fprintf(std.err, "remotec: %v\n", err) },
 				Joined: func() { fmt.Fprintf(std.out, "joined %s\n", addr) },
-			})
+			}, *listen, func(at string) { fmt.Fprintf(std.out, "listening on %s\n", at) })
 		}
 	},
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -77,7 +78,7 @@ func (h *hosts) cluster(t *testing.T, n, nodes int, delay time.Duration, args ..
 	t.Helper()
 	c := &cluster{hosts: h, out: &lines{more: make(chan struct{}, 1)}, err: &lines{more: make(chan struct{}, 1)}}
 	c.run = h.in(h.server, append([]string{h.tool, "run", "-n", fmt.Sprint(n), "-nodes", fmt.Sprint(nodes),
-		"-listen", serverIP + ":0", "-placement", "spread", h.prog}, args...)...)
+		"-listen", serverIP + ":0", "-placement", cmp.Or(h.placement, "spread"), h.prog}, args...)...)
 	c.run.Stdout, c.run.Stderr = c.out, c.err
 	if err := c.run.Start(); err != nil {
 		t.Fatal(err)
@@ -268,6 +269,15 @@ func testNodesWork(t *testing.T, h *hosts) {
 	t.Run("faults", func(t *testing.T) {
 		for _, delay := range []time.Duration{0, time.Millisecond} {
 			c := h.cluster(t, 2, 1, delay, "fault")
+			if status, _ := c.ends(t, time.Minute); status != 0 {
+				t.Errorf("status %d", status)
+			}
+			t.Logf("delay %v each way:\n%s", delay, c.out)
+		}
+	})
+	t.Run("moves", func(t *testing.T) {
+		for _, delay := range []time.Duration{0, time.Millisecond} {
+			c := h.cluster(t, 2, 1, delay, "move")
 			if status, _ := c.ends(t, time.Minute); status != 0 {
 				t.Errorf("status %d", status)
 			}

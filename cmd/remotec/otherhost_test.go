@@ -31,6 +31,10 @@ type hosts struct {
 	prog   string // testdata/afar as a remote binary
 	tool   string // remotec
 
+	at        string   // where programs attach
+	env       []string // of commands
+	placement string   // of clusters; empty: spread
+
 	serve *exec.Cmd
 	log   bytes.Buffer // of the server, complete when that has ended
 }
@@ -46,6 +50,7 @@ func newHosts(t *testing.T) *hosts {
 	t.Helper()
 	h := newNamespaces(t)
 	h.build("afar")
+	h.at = serverIP + ":" + port
 	h.start()
 	t.Cleanup(h.stop)
 	return h
@@ -75,6 +80,7 @@ func newNamespaces(t *testing.T) *hosts {
 		"-n " + h.server + " link set cable up",
 		"-n " + h.client + " link set cable up",
 		"-n " + h.server + " link set lo up",
+		"-n " + h.client + " link set lo up",
 	} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			t.Skipf("namespaces cannot be connected here: ip %s: %s", args, out)
@@ -102,7 +108,7 @@ func (h *hosts) in(ns string, argv ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns}, argv...)...)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with what a shell starts
-	cmd.Env = append(os.Environ(), "REMOTEC_TOKEN="+token)
+	cmd.Env = append(append(os.Environ(), "REMOTEC_TOKEN="+token), h.env...)
 	return cmd
 }
 
@@ -139,7 +145,7 @@ func (h *hosts) stop() {
 
 // program returns the command that runs the program on the client's host.
 func (h *hosts) program(args ...string) *exec.Cmd {
-	return h.in(h.client, append([]string{h.prog, "-go.remote=" + serverIP + ":" + port}, args...)...)
+	return h.in(h.client, append([]string{h.prog, "-go.remote=" + h.at}, args...)...)
 }
 
 // outcome is how a command ended.
@@ -185,6 +191,23 @@ func numbers(n int) string {
 // streams, the end and the status that it would have here.
 func TestOtherHost(t *testing.T) {
 	h := newHosts(t)
+	h.streams(t)
+	t.Run("idle", h.idle)
+	t.Run("killed", h.killed)
+	t.Run("refused", func(t *testing.T) {
+		for value, want := range map[string]string{"wrong": "wrong token", "": "asks for a token"} {
+			cmd := h.program("quiet")
+			cmd.Env = append(cmd.Env, "REMOTEC_TOKEN="+value)
+			if o := finish(t, cmd); o.code != 2 || o.out != "" || !strings.Contains(o.err, "refused this binary: ") || !strings.Contains(o.err, want) {
+				t.Errorf("token %q: status %d, %q", value, o.code, o.err)
+			}
+		}
+	})
+	t.Run("silent", h.silent)
+}
+
+// streams is about what a program on the other host is started with.
+func (h *hosts) streams(t *testing.T) {
 	random := make([]byte, 5_000_000)
 	rand.New(rand.NewSource(1)).Read(random)
 
@@ -270,7 +293,7 @@ func TestOtherHost(t *testing.T) {
 		}
 	})
 	t.Run("input is left to others", func(t *testing.T) {
-		cmd := h.in(h.client, "sh", "-c", h.prog+" -go.remote="+serverIP+":"+port+" quiet; cat")
+		cmd := h.in(h.client, "sh", "-c", h.prog+" -go.remote="+h.at+" quiet; cat")
 		name := filepath.Join(t.TempDir(), "in")
 		if err := os.WriteFile(name, []byte("one\ntwo\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -346,7 +369,7 @@ func TestOtherHost(t *testing.T) {
 	})
 	t.Run("reader that goes away", func(t *testing.T) {
 		sh := func(line string) outcome {
-			return finish(t, h.in(h.client, "bash", "-c", strings.ReplaceAll(line, "PROG", h.prog+" -go.remote="+serverIP+":"+port)))
+			return finish(t, h.in(h.client, "bash", "-c", strings.ReplaceAll(line, "PROG", h.prog+" -go.remote="+h.at)))
 		}
 		if o := sh("PROG endless | head -1; echo ${PIPESTATUS[0]}"); o.out != "line 0\n141\n" || o.err != "" {
 			t.Errorf("got %q and %q", o.out, o.err)
@@ -386,29 +409,17 @@ func TestOtherHost(t *testing.T) {
 	})
 	t.Run("place", func(t *testing.T) {
 		dir := t.TempDir()
-		cmd := h.in(h.client, "sh", "-c", "umask 027; exec "+h.prog+" -go.remote="+serverIP+":"+port+" where")
+		cmd := h.in(h.client, "sh", "-c", "umask 027; exec "+h.prog+" -go.remote="+h.at+" where")
 		cmd.Dir = dir
 		if o := finish(t, cmd); o.out != dir+" 027\n" {
 			t.Errorf("got %q and %q", o.out, o.err)
 		}
-		gone := h.in(h.client, "sh", "-c", "mkdir gone; cd gone; rmdir ../gone; exec "+h.prog+" -go.remote="+serverIP+":"+port+" where")
+		gone := h.in(h.client, "sh", "-c", "mkdir gone; cd gone; rmdir ../gone; exec "+h.prog+" -go.remote="+h.at+" where")
 		gone.Dir = dir
 		if o := finish(t, gone); !strings.HasPrefix(o.out, "/ ") {
 			t.Errorf("got %q and %q", o.out, o.err)
 		}
 	})
-	t.Run("idle", h.idle)
-	t.Run("killed", h.killed)
-	t.Run("refused", func(t *testing.T) {
-		for value, want := range map[string]string{"wrong": "wrong token", "": "asks for a token"} {
-			cmd := h.program("quiet")
-			cmd.Env = append(cmd.Env, "REMOTEC_TOKEN="+value)
-			if o := finish(t, cmd); o.code != 2 || o.out != "" || !strings.Contains(o.err, "refused this binary: ") || !strings.Contains(o.err, want) {
-				t.Errorf("token %q: status %d, %q", value, o.code, o.err)
-			}
-		}
-	})
-	t.Run("silent", h.silent)
 }
 
 // waiting starts a program that waits and returns its session's process id.

@@ -32,12 +32,14 @@ var psCommand = &command{
 Without -server it lists all sessions of this user on this machine. The counts
 of goroutines are those that the program sent last; -goroutines asks for new
 ones. Of a program in several processes there is a line for each, with its
-number, host and process id there.`,
+number, host and process id there. With -server, the other hosts that have joined
+that server are listed, too; -nodes lists nothing else.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o psOptions
 		fs.StringVar(&o.server, "server", "", "list the sessions of the server at this `address`")
 		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
 		fs.BoolVar(&o.goroutines, "goroutines", false, "list the places that create goroutines")
+		fs.BoolVar(&o.nodes, "nodes", false, "list the nodes of the server given by -server only")
 		fs.BoolVar(&o.json, "json", false, "print JSON")
 		return o.run
 	},
@@ -46,6 +48,7 @@ number, host and process id there.`,
 type psOptions struct {
 	server, token    string
 	goroutines, json bool
+	nodes            bool
 }
 
 // psSession is one session as -json prints it.
@@ -94,13 +97,20 @@ func (o *psOptions) run(args []string, std streams) error {
 	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
 	defer cancel()
 	var list []psSession
+	var nodes []control.NodeInfo
+	if o.nodes && o.server == "" {
+		return usagef("-nodes: which server's? say -server ADDR")
+	}
 	if o.server != "" {
 		c, err := dialServer(ctx, o.server, o.token)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		if list, err = o.ask(ctx, c); err != nil {
+		if nodes, err = c.Nodes(ctx); err == nil && !o.nodes {
+			list, err = o.ask(ctx, c)
+		}
+		if err != nil {
 			return fmt.Errorf("asking the server at %s: %w; is it a runtime server, and the token its own?", o.server, err)
 		}
 	} else {
@@ -120,6 +130,9 @@ func (o *psOptions) run(args []string, std streams) error {
 			}
 		}
 	}
+	if o.nodes {
+		return o.printNodes(std.out, nodes)
+	}
 	if o.json {
 		if list == nil {
 			list = []psSession{}
@@ -128,7 +141,38 @@ func (o *psOptions) run(args []string, std streams) error {
 		enc.SetIndent("", "\t")
 		return enc.Encode(list)
 	}
-	return o.print(std.out, list)
+	if err := o.print(std.out, list); err != nil || len(nodes) == 0 {
+		return err
+	}
+	fmt.Fprintln(std.out)
+	return o.printNodes(std.out, nodes)
+}
+
+// psNode is a node as -json prints it.
+type psNode struct {
+	Name     string `json:"name"`
+	Address  string `json:"address"`
+	CPUs     int    `json:"cpus"`
+	Sessions int    `json:"sessions"`
+	Joined   string `json:"joined"`
+}
+
+func (o *psOptions) printNodes(w io.Writer, nodes []control.NodeInfo) error {
+	if o.json {
+		list := make([]psNode, 0, len(nodes))
+		for _, n := range nodes {
+			list = append(list, psNode{n.Name, n.Addr, n.CPUs, n.Sessions, n.Joined.UTC().Format(time.RFC3339Nano)})
+		}
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "\t")
+		return enc.Encode(list)
+	}
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "NODE\tADDRESS\tCPUS\tSESSIONS\tAGE")
+	for _, n := range nodes {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\n", n.Name, n.Addr, n.CPUs, n.Sessions, time.Since(n.Joined).Round(time.Second))
+	}
+	return t.Flush()
 }
 
 // ask gets what is to be printed from one server.

@@ -77,7 +77,7 @@ func (o *runOptions) run(args []string, std streams) error {
 	case o.nodes < 0:
 		return usagef("-nodes %d: not a number of hosts", o.nodes)
 	case o.nodes > 0 && o.server != "":
-		return usagef("-nodes %d: other hosts join a session with a server of its own only, without -server", o.nodes)
+		return usagef("-nodes %d: the server given by -server has nodes of its own, see remotec serve -join; without -server other hosts join the session", o.nodes)
 	case o.nodes > 0 && o.processes != "1" && n <= o.nodes:
 		return usagef("-n %d: %d hosts need at least as many processes: -n %d", n, o.nodes+1, o.nodes+1)
 	case o.nodes >= session.MaxProcesses:
@@ -209,6 +209,7 @@ func serverConfig() server.Config {
 			Ring: envOr("REMOTEC_RING", "true") != "false",
 		},
 		Delay: chaos.delay, PostDelay: chaos.post, MailDelay: chaos.mail, MoveEvery: chaos.migrate,
+		Nodes: server.Nodes{Version: version()},
 	}
 }
 

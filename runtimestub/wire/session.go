@@ -157,6 +157,11 @@ const (
 	PostReceive            // receive: as PostSend; B address of the box that the element goes to
 	PostSelect             // select: A one of the channels, C the selection
 	PostAnswer             // the answer to these: A who waits, B element, D flags
+	PostMove               // a goroutine goes on: C its stack pointer, D the end of its stack
+	PostStack              // a stack is free: A its start, C its size
+
+	PostRefs  = 40 // no message, but what the next PostMove to the process refers to
+	PostBegun = 41 // process A has completed its initialisation
 )
 
 // Event is a message from the server that answers nothing.

@@ -61,6 +61,11 @@ func TestModel(t *testing.T) {
 				}
 				memory[addr] = value
 			},
+			"push": func(t *rapid.T) { // whether or not it is about to write
+				if err := d.Push(process.Draw(t, "process"), word.Draw(t, "addr")); err != nil {
+					t.Fatal(err)
+				}
+			},
 			"walk": func(t *rapid.T) {
 				m, write := fakes[process.Draw(t, "process")], rapid.Bool().Draw(t, "write")
 				first := layout.Slot(rapid.IntRange(0, n-1).Draw(t, "slot")).Start + uintptr(rapid.IntRange(0, 3).Draw(t, "first"))*PageSize

@@ -86,7 +86,8 @@
 // process's. A stack is no object x: it is scanned by the process that has the goroutine,
 // wherever its page is. While the goroutine is under way the words of its stack are those of a
 // message, by R7, and so the new process has them pinned although it may have had a copy of
-// the page before.
+// the page before. Between hosts the sender has them pinned by Hold before the goroutine's
+// message, and they are delivered with that.
 //
 // And o is in the mark of its owner, if it is reachable when that ends. An address
 // that is pinned when the mark begins is a root. One that gets pinned later is returned

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	capnplib "capnproto.org/go/capnp/v3"
 	"capnproto.org/go/capnp/v3/rpc"
@@ -223,6 +224,32 @@ func (c *Client) View(ctx context.Context, id uint64, what string, arguments url
 	}
 	view, err := r.Json()
 	return bytes.Clone(view), err
+}
+
+// Nodes lists the other hosts that have joined the server.
+func (c *Client) Nodes(ctx context.Context) ([]NodeInfo, error) {
+	f, release := c.server.Nodes(ctx, nil)
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		return nil, err
+	}
+	list, err := r.List()
+	if err != nil {
+		return nil, err
+	}
+	infos := make([]NodeInfo, list.Len())
+	for i := range infos {
+		from, to := list.At(i), &infos[i]
+		to.CPUs, to.Sessions, to.Joined = int(from.Cpus()), int(from.Sessions()), time.Unix(0, from.Joined())
+		var errs [2]error
+		to.Name, errs[0] = from.Name()
+		to.Addr, errs[1] = from.Address()
+		if err := errors.Join(errs[:]...); err != nil {
+			return nil, err
+		}
+	}
+	return infos, nil
 }
 
 // Local lists the session processes of this host, by the names of their

@@ -42,6 +42,16 @@ type Source interface {
 	Migrate(ctx context.Context, id, goroutine uint64, process int) error
 	// View returns what is to be shown of a session, as JSON: see Session.View.
 	View(ctx context.Context, id uint64, what string, arguments url.Values) (json.RawMessage, error)
+	// Nodes lists the other hosts that have joined the server.
+	Nodes() []NodeInfo
+}
+
+// NodeInfo is another host that has joined a server.
+type NodeInfo struct {
+	Name, Addr string
+	CPUs       int
+	Sessions   int // in which it takes part
+	Joined     time.Time
 }
 
 // NoSession is the error about a session that a source does not have.
@@ -161,6 +171,28 @@ func (b *binding) View(ctx context.Context, call capnp.Server_view) error {
 		return err
 	}
 	return r.SetJson(json)
+}
+
+func (b *binding) Nodes(_ context.Context, call capnp.Server_nodes) error {
+	r, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	infos := b.src.Nodes()
+	list, err := r.NewList(int32(len(infos)))
+	if err != nil {
+		return err
+	}
+	for i, n := range infos {
+		to := list.At(i)
+		to.SetCpus(uint32(n.CPUs))
+		to.SetSessions(uint32(n.Sessions))
+		to.SetJoined(n.Joined.UnixNano())
+		if err := errors.Join(to.SetName(n.Name), to.SetAddress(n.Addr)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func putInfo(to capnp.SessionInfo, i *session.Info) error {

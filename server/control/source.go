@@ -68,6 +68,9 @@ func (o *Own) Signal(_ context.Context, id uint64, number int) error {
 	return os.NewSyscallError("kill", syscall.Kill(os.Getpid(), syscall.Signal(number)))
 }
 
+// Nodes implements Source. Those of a session are in its Info.
+func (o *Own) Nodes() []NodeInfo { return nil }
+
 func (o *Own) Migrate(ctx context.Context, id, goroutine uint64, process int) error {
 	if id != o.Session.ID() {
 		return NoSession(id)
@@ -87,9 +90,13 @@ func (o *Own) View(ctx context.Context, id uint64, what string, arguments url.Va
 // Many is the Source of a master: session processes, each asked through its
 // own control socket. A session's id is its session process's.
 type Many struct {
-	Server string
-	PIDs   func() []int
+	Server   string
+	PIDs     func() []int
+	NodeList func() []NodeInfo
 }
+
+// Nodes implements Source.
+func (m *Many) Nodes() []NodeInfo { return m.NodeList() }
 
 func (m *Many) Name() (string, int) { return m.Server, os.Getpid() }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,5 +120,21 @@ func TestStreams(t *testing.T) {
 		if got, err := io.ReadAll(s); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
 		}
+	}
+}
+
+// TestMasked: what the processor has beyond that of the session's first process is not used.
+func TestMasked(t *testing.T) {
+	all := features()
+	env := []string{"A=b", "GODEBUG=gctrace=1"}
+	if got := masked(env, all); !slices.Equal(got, env) {
+		t.Errorf("with the same features: %v", got)
+	}
+	got := masked(env, slices.DeleteFunc(slices.Clone(all), func(f string) bool { return f == "sse42" || f == "osxsave" }))
+	if want := []string{"A=b", "GODEBUG=gctrace=1,cpu.sse42=off"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := masked([]string{"A=b"}, slices.DeleteFunc(slices.Clone(all), func(f string) bool { return f == "sse42" })); got[1] != "GODEBUG=cpu.sse42=off" {
+		t.Errorf("got %v", got)
 	}
 }

@@ -1,6 +1,6 @@
-// Package node lets hosts take part in a session: both halves of what goes on
+// Package node lets hosts take part in sessions: both halves of what goes on
 // between the session process of a program and the other hosts on which it has
-// processes.
+// processes, and between a server and the hosts that have joined it.
 //
 // # Words
 //
@@ -14,6 +14,11 @@
 //     which page is decided in the session process, to which faults go and from
 //     which *operations* come, over the memory connection.
 //
+// A node may join a server instead of a session. The server has a [Pool] of such *members*,
+// each with a *standing* connection, on which it is *called* to sessions: for each it
+// becomes a node of that session, with a token that the call brings. The nodes of one
+// session are its *party*.
+//
 // # Connections
 //
 // All are TLS 1.3 with both ends authenticated. A *token* is 16 random bytes that
@@ -24,6 +29,11 @@
 // one connection, on which the node says what its host is and gets a
 // certificate of the session, with which it makes its two other connections.
 // Certificates and keys live as long as the session, in memory only.
+//
+// Tokens and certificates of a pool are of the same kind; its nodes make the standing
+// connection with them, and one for each connection of a program that they forward. What comes
+// to a pool's address for one of its sessions is told by the name in its first message, which is
+// looked at and left in the socket (hello.go): the session's process makes the handshake.
 //
 // # Failure
 //
@@ -36,7 +46,8 @@
 //
 // # Invariants
 //
-//   - A node belongs to one session, and does what that asks: it runs its program.
+//   - A node belongs to one session, and does what that asks: it runs its program. A member of
+//     a pool has a process for each session.
 //     Of the session's other processes it sees the pages that its own ask for.
 //   - Operations on the pages of a process are carried out in the order in
 //     which they were sent; that is what lets the directory not wait for the last
@@ -44,9 +55,10 @@
 //   - The session's reader of a memory connection never waits: not for a page, nor for
 //     room to write in. So a node's may write.
 //
-// Pages go by way of the session process, also from one node to another: to send
-// them directly would save half of the way, and is left for later.
+// Pages go by way of the session process, also from one node to another. To send them
+// directly would spare that process the load, but no time: a page may be given to its new holder
+// only when the directory has pinned what is on it, for which it has to have the words.
 //
-// Lock order: Listener.mu, Host.mu, memoryConn.mu; none is held while something
+// Lock order: Listener.mu, Host.mu, memoryConn.mu; Pool.mu, forwards.mu; none is held while something
 // is sent or waited for.
 package node

@@ -30,6 +30,30 @@ func features() []string {
 	return list
 }
 
+// masked returns env with GODEBUG saying that features of this processor which are not among
+// ours, those of the session's first process, are not used: a goroutine that has found one
+// here may go on in another process.
+func masked(env, ours []string) []string {
+	off := ""
+	for _, f := range features() {
+		if f != "osxsave" && !slices.Contains(ours, f) { // which follows from what it is needed for
+			off += ",cpu." + f + "=off"
+		}
+	}
+	if off == "" {
+		return env
+	}
+	const name = "GODEBUG="
+	env = slices.Clone(env)
+	for i, kv := range env {
+		if strings.HasPrefix(kv, name) {
+			env[i] = strings.TrimSuffix(kv, ",") + off
+			return env
+		}
+	}
+	return append(env, name+off[1:])
+}
+
 // hashing are the features by which the runtime chooses how it hashes: a map
 // that one process made is read by all (alginit of runtime/alg.go).
 var hashing = []string{"aes", "ssse3", "sse41"}

@@ -24,6 +24,7 @@ type Host struct {
 	CPUs int
 
 	number   int
+	features []string      // of the first process's processor
 	limit    *time.Timer   // for it to come back; set before complete is closed
 	complete chan struct{} // closed when both connections are there
 	space    *fds.Space
@@ -234,7 +235,7 @@ func (h *Host) Start(p Process) (*fds.Conn, <-chan [2]int, error) {
 	h.processes[p.Number] = r
 	id := h.id
 	h.mu.Unlock()
-	err = h.order(order{Start: &start{Process: p.Number, Args: p.Args, Env: p.Env, Number: p.Value, First: p.First, Count: p.Count, Binary: id, Layout: p.Layout}})
+	err = h.order(order{Start: &start{Process: p.Number, Args: p.Args, Env: p.Env, Number: p.Value, First: p.First, Count: p.Count, Binary: id, Layout: p.Layout, Features: h.features}})
 	if err == nil {
 		select {
 		case err = <-r.started:

@@ -32,11 +32,12 @@ func validity() (from, until time.Time) {
 	return now.AddDate(0, 0, -1), now.AddDate(10, 0, 0)
 }
 
-func newIdentity() (*identity, error) {
-	id := &identity{pool: x509.NewCertPool()}
-	b := make([]byte, 16)
-	rand.Read(b) // never fails: crypto/rand
-	id.name = hex.EncodeToString(b)
+// newIdentity makes an identity with a server name; empty: one is made up.
+func newIdentity(name string) (*identity, error) {
+	id := &identity{pool: x509.NewCertPool(), name: name}
+	if name == "" {
+		id.name = newName()
+	}
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, fmt.Errorf("making the session's key: %w", err)
@@ -66,6 +67,13 @@ func newIdentity() (*identity, error) {
 	}
 	id.server = tls.Certificate{Certificate: [][]byte{leaf}, PrivateKey: serverKey}
 	return id, nil
+}
+
+// newName makes up a server name, which nobody guesses.
+func newName() string {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails: crypto/rand
+	return hex.EncodeToString(b)
 }
 
 // issue makes the certificate of node number, or of the server, 0.

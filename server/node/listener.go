@@ -7,18 +7,22 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime"
 	"sync"
 	"syscall"
 	"time"
 
-	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/fds"
 )
 
 // Config is what a session waits for nodes with.
 type Config struct {
-	Count   int // of nodes that are waited for, at least 1
+	Count int // of nodes that are waited for, at least 1
+	// Tokens are those that the nodes come with, of whom the session has not to tell
+	// anybody: a server has called them. Then Count is not looked at, and one that
+	// is not taken ends the wait. Name is the server name that goes with them.
+	Tokens []Token
+	Name   string
+
 	Version string
 	Space   *fds.Space // of the session process
 	Log     *slog.Logger
@@ -51,23 +55,50 @@ type Listener struct {
 	closed bool
 }
 
-// Listen waits for nodes on a listening TCP socket, which belongs to it from now on.
+// Listen waits for nodes on a listening TCP socket, which belongs to it from now on;
+// -1 stands for none: somebody else accepts connections, and Take gets them.
 func Listen(fd int, cfg Config) (*Listener, error) {
-	id, err := newIdentity()
+	id, err := newIdentity(cfg.Name)
 	if err != nil {
 		return nil, err
+	}
+	called := cfg.Tokens != nil
+	if called {
+		cfg.Count = len(cfg.Tokens)
 	}
 	l := &Listener{
 		cfg: cfg, fd: fd, identity: id, features: features(), slots: make(chan struct{}, maxStrangers),
 		tokens: make(map[string]*secrets), hosts: make(map[int]*Host), done: make(chan error, 1),
 	}
+	for _, token := range cfg.Tokens {
+		s, err := token.derive()
+		if err != nil {
+			return nil, err
+		}
+		l.tokens[s.name] = &s
+	}
 	for range cfg.Count {
+		if called {
+			break
+		}
 		if err := l.invite(); err != nil {
 			return nil, err
 		}
 	}
-	go l.accept()
+	if fd >= 0 {
+		go l.accept()
+	}
 	return l, nil
+}
+
+// Take serves a connection that somebody else has accepted.
+func (l *Listener) Take(c *fds.Conn) { go l.serve(c) }
+
+func (l *Listener) serve(c *fds.Conn) {
+	from := peer(c)
+	if err := l.meet(c, from); err != nil {
+		l.cfg.Log.Debug("connection closed", "peer", from, "err", err)
+	}
 }
 
 // invite makes a token for one node.
@@ -84,6 +115,32 @@ func (l *Listener) invite() error {
 	return nil
 }
 
+// missed goes on after a node was not taken, or did not come back: with another one, if
+// anybody may come.
+func (l *Listener) missed(err error) error {
+	if l.cfg.Tokens == nil {
+		return l.invite()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.finish(err)
+	return nil
+}
+
+// Here returns the names of the nodes that have come so far.
+func (l *Listener) Here() (names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, h := range l.hosts {
+		select {
+		case <-h.complete:
+			names = append(names, h.Name)
+		default:
+		}
+	}
+	return names
+}
+
 // Wait returns the nodes when all have joined; nobody can join any more then.
 func (l *Listener) Wait(ctx context.Context) ([]*Host, error) {
 	var err error
@@ -95,7 +152,9 @@ func (l *Listener) Wait(ctx context.Context) ([]*Host, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	syscall.Shutdown(l.fd, syscall.SHUT_RDWR) // wakes accept, which closes it
+	if l.fd >= 0 {
+		syscall.Shutdown(l.fd, syscall.SHUT_RDWR) // wakes accept, which closes it
+	}
 	if err != nil {
 		for _, h := range l.hosts {
 			h.lose(err)
@@ -120,8 +179,14 @@ func (l *Listener) accept() {
 			syscall.Close(l.fd)
 		}
 	}()
+	acceptAll(l.cfg.Space, l.fd, l.slots, l.serve)
+}
+
+// acceptAll has meet serve the connections of a listening socket until that is shut
+// down: as many at a time as slots has room for.
+func acceptAll(space *fds.Space, fd int, slots chan struct{}, meet func(*fds.Conn)) {
 	for {
-		c, err := fds.Accept(l.cfg.Space, l.fd)
+		c, err := fds.Accept(space, fd)
 		switch {
 		case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EBADF):
 			return // shut down
@@ -130,18 +195,14 @@ func (l *Listener) accept() {
 			continue
 		}
 		select {
-		case l.slots <- struct{}{}:
+		case slots <- struct{}{}:
 		default: // enough of them
 			c.Close()
 			continue
 		}
 		go func() {
-			from := peer(c)
-			err := l.meet(c, from)
-			<-l.slots
-			if err != nil {
-				l.cfg.Log.Debug("connection closed", "peer", from, "err", err)
-			}
+			defer func() { <-slots }()
+			meet(c)
 		}()
 	}
 }
@@ -218,7 +279,7 @@ func (l *Listener) meet(c *fds.Conn, from string) error {
 	conn.SetDeadline(time.Now().Add(introduction))
 	if err := l.welcome(conn, from); err != nil {
 		l.cfg.Refused(from, err)
-		return l.invite()
+		return l.missed(err)
 	}
 	return nil
 }
@@ -239,11 +300,11 @@ func (l *Listener) welcome(conn *tls.Conn, from string) error {
 		return fmt.Errorf("it did not say what it is: %w", err)
 	}
 	w := welcome{Protocol: protocol, Version: l.cfg.Version}
-	h := &Host{Name: me.Name, Addr: from, CPUs: me.CPUs, complete: make(chan struct{})}
+	h := &Host{Name: me.Name, Addr: from, CPUs: me.CPUs, complete: make(chan struct{}), features: l.features}
 	if h.Name == "" {
 		h.Name = from
 	}
-	w.Refused = l.check(&me)
+	w.Refused = me.check(l.cfg.Version, l.features)
 	if w.Refused == "" {
 		l.mu.Lock()
 		l.number++
@@ -272,25 +333,6 @@ func (l *Listener) welcome(conn *tls.Conn, from string) error {
 		return err
 	}
 	return nil
-}
-
-// check says why a node cannot take part; empty: it can.
-func (l *Listener) check(me *hello) string {
-	switch {
-	case me.Protocol != protocol:
-		return fmt.Sprintf("it speaks version %d of the protocol of nodes (remotec %s), the session version %d (remotec %s): install the same remotec on both hosts",
-			me.Protocol, me.Version, protocol, l.cfg.Version)
-	case me.API != wire.APIVersion:
-		return fmt.Sprintf("its remotec %s speaks version %d of the API, the session's remotec %s version %d: install the same remotec on both hosts",
-			me.Version, me.API, l.cfg.Version, wire.APIVersion)
-	case me.OS != runtime.GOOS || me.Arch != runtime.GOARCH:
-		return fmt.Sprintf("it is a %s/%s host, the program is for %s/%s: all hosts of a session are alike in that", me.OS, me.Arch, runtime.GOOS, runtime.GOARCH)
-	case len(me.Key) != 32:
-		return "its key is malformed"
-	case me.Missing != "":
-		return "it cannot run processes of several: " + me.Missing
-	}
-	return unlike(l.features, me.Features)
 }
 
 // enter takes a connection of node n.
@@ -359,8 +401,9 @@ func (l *Listener) forget(h *Host) {
 	over := l.closed
 	l.mu.Unlock()
 	h.lose(errors.New("it did not come back after it had joined"))
-	l.cfg.Refused(h.Addr, fmt.Errorf("node %s did not come back after it had joined", h.Name))
+	why := fmt.Errorf("node %s did not come back after it had joined", h.Name)
+	l.cfg.Refused(h.Addr, why)
 	if !over {
-		l.invite()
+		l.missed(why)
 	}
 }

@@ -71,7 +71,7 @@ func (m *fakeMemory) Poison(addr uintptr) error      { return m.note("poison", a
 // wires returns a connection over TLS on the loopback interface.
 func wires(t testing.TB) (session, node net.Conn) {
 	t.Helper()
-	id, err := newIdentity()
+	id, err := newIdentity("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 
+	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/coherence"
 )
 
 // protocol is the version of what this package says, to its own kind only.
-const protocol = 1
+const protocol = 2
 
 // maxMessage bounds a message in bytes: it holds a program's environment.
 const maxMessage = 8 << 20
@@ -29,6 +31,26 @@ type hello struct {
 	Key      []byte   `json:"key"` // public, for the certificate
 }
 
+// check says why a node cannot take part where remotec has the given version, and the
+// first process's processor these features; empty: it can.
+func (me *hello) check(version string, ours []string) string {
+	switch {
+	case me.Protocol != protocol:
+		return fmt.Sprintf("it speaks version %d of the protocol of nodes (remotec %s), the session version %d (remotec %s): install the same remotec on both hosts",
+			me.Protocol, me.Version, protocol, version)
+	case me.API != wire.APIVersion:
+		return fmt.Sprintf("its remotec %s speaks version %d of the API, the session's remotec %s version %d: install the same remotec on both hosts",
+			me.Version, me.API, version, wire.APIVersion)
+	case me.OS != runtime.GOOS || me.Arch != runtime.GOARCH:
+		return fmt.Sprintf("it is a %s/%s host, the program is for %s/%s: all hosts of a session are alike in that", me.OS, me.Arch, runtime.GOOS, runtime.GOARCH)
+	case len(me.Key) != 32:
+		return "its key is malformed"
+	case me.Missing != "":
+		return "it cannot run processes of several: " + me.Missing
+	}
+	return unlike(ours, me.Features)
+}
+
 // welcome is the answer.
 type welcome struct {
 	Protocol    int    `json:"protocol"`
@@ -37,11 +59,25 @@ type welcome struct {
 	Name        string `json:"name,omitempty"`    // server name of the other connections
 	Certificate []byte `json:"certificate,omitempty"`
 	Authority   []byte `json:"authority,omitempty"`
+	Standing    bool   `json:"standing,omitempty"` // this is a server: it will call the node to sessions
 }
 
 // opening is the first message of a connection with a certificate.
 type opening struct {
-	Memory bool `json:"memory"` // the memory connection; else that of the streams
+	Memory  bool `json:"memory"`            // of a session: the memory connection; else that of the streams
+	Program bool `json:"program,omitempty"` // of a server: what follows is of a program; else it is the standing one
+}
+
+// call is what a server tells a node that has joined it, each [beat] at least; no field
+// may be set.
+type call struct {
+	Token Token   `json:"token,omitempty"` // of a session, which the node is to take part in
+	End   *string `json:"end,omitempty"`   // it is no longer a node: why, empty where all is well
+}
+
+// sign is what such a node tells, each [beat].
+type sign struct {
+	Leaving string `json:"leaving,omitempty"` // the node ends: why
 }
 
 // streamHead is the first message of a stream, which the node opens.
@@ -78,6 +114,9 @@ type start struct {
 	Count   int              `json:"count"` // of those that are to have mail; 0: none
 	Binary  binaryID         `json:"binary"`
 	Layout  coherence.Layout `json:"layout"`
+	// Features are those of the first process's processor: what this host's has
+	// beyond them the process is not to use.
+	Features []string `json:"features"`
 }
 
 // binaryID names an executable.

@@ -68,7 +68,7 @@ func (a *agent) launch(s *start, path string) (*process, error) {
 	}
 	cmd := &exec.Cmd{
 		Path: path, Args: s.Args, ExtraFiles: inherited, Stderr: words,
-		Env:         append(without(s.Env, serverVariable, numberVariable), serverVariable+"=fd:3", numberVariable+"="+s.Number),
+		Env:         append(masked(without(s.Env, serverVariable, numberVariable), s.Features), serverVariable+"=fd:3", numberVariable+"="+s.Number),
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
 	started := make(chan error)

@@ -146,3 +146,11 @@ func (p *Pager) fail(process int, err error) {
 	p.config.Logger.Error("a fault cannot be answered", "process", process, "error", err)
 	p.config.Failed(process, err)
 }
+
+// Push gives a page to a process that is about to write to it.
+func (p *Pager) Push(process int, addr uintptr) {
+	err := p.directory.Push(process, addr)
+	if err != nil && !errors.Is(err, coherence.ErrLost) && !coherence.Unmapped(err) {
+		p.fail(process, err)
+	}
+}

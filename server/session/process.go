@@ -29,6 +29,7 @@ type process struct {
 	call     wire.Call        // the last one on the control connection
 	posted   atomic.Uint64    // messages of it that were passed on
 	postedTo []atomic.Uint64  // the same, by process
+	refs     map[int][]uint64 // by receiver: pins of what the next goroutine refers to that is sent there; of Run alone
 	memory   bool             // it has sent its memory; guarded by Session.mu
 	pid      int              // on its host; immutable
 	asked    bool             // for an account; guarded by Session.mu
@@ -49,7 +50,7 @@ type process struct {
 func newProcess(s *Session, number int, r *fds.FrameReader) *process {
 	p := &process{
 		s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{},
-		postedTo: make([]atomic.Uint64, len(s.procs)), maps: make(chan *mapRequest),
+		postedTo: make([]atomic.Uint64, len(s.procs)), maps: make(chan *mapRequest), refs: make(map[int][]uint64),
 	}
 	if s.cfg.Far != nil {
 		p.far = s.cfg.Far(number)

@@ -194,6 +194,11 @@ func (p *process) post(c *wire.Call) error {
 		return fmt.Errorf("message for process %d from process %d of %d", c.Args[0], p.number, len(s.procs))
 	}
 	s.posts.Add(1)
+	if kind == wire.PostRefs {
+		p.refer(target, c.Blobs[0])
+		p.posted.Add(1)
+		return nil
+	}
 	e := wire.Event{Kind: wire.EventPost, N: kind, A: c.Args[2], B: c.Args[3], C: c.Args[4], D: c.Args[5], Text: string(c.Blobs[0])}
 	f := &s.flights[target]
 	f.mu.Lock() // the order of tokens is that of the events
@@ -201,18 +206,62 @@ func (p *process) post(c *wire.Call) error {
 	// What may be a reference that nobody else keeps alive: the function, or
 	// elements.
 	f.sent++
-	if kind == wire.PostSpawn {
+	switch kind {
+	case wire.PostSpawn:
 		f.hold(s, e.A)
-	} else {
+	case wire.PostMove:
+		f.join(p.refs[target])
+		delete(p.refs, target)
+	default:
 		f.hold(s, e.B)
 	}
 	for b := c.Blobs[0]; len(b) >= 8; b = b[8:] {
 		f.hold(s, binary.LittleEndian.Uint64(b))
 	}
+	many := f.many()
 	p.pass(target, &e)
+	if kind == wire.PostMove {
+		p.push(target, e.C, e.D)
+	}
 	p.posted.Add(1)
 	p.postedTo[target].Add(1)
+	if many && s.whole.early(time.Now()) {
+		s.collectTogether()
+	}
 	return nil
+}
+
+// pushMost is how many pages of its stack go ahead with a goroutine: where it is.
+const pushMost = 4
+
+// push sends the pages of a goroutine's stack after it, from the stack pointer on. They arrive
+// with it, where each would take a round trip between hosts after that.
+func (p *process) push(target int, sp, end uint64) {
+	m := p.s.cfg.Memory
+	if end < sp || sp < heapBase {
+		return // malformed; the receiver says so
+	}
+	go func() {
+		page := uintptr(sp) &^ (coherence.PageSize - 1)
+		for range pushMost {
+			if page >= uintptr(end) {
+				return
+			}
+			m.Push(target, page)
+			page += coherence.PageSize
+		}
+	}()
+}
+
+// refer pins what the next goroutine refers to that p sends to a process: see PostRefs.
+func (p *process) refer(target int, words []byte) {
+	s := p.s
+	for ; len(words) >= 8; words = words[8:] {
+		word := uintptr(binary.LittleEndian.Uint64(words))
+		if owner, ok := s.cfg.Layout.Home(word); ok && word >= heapBase {
+			p.refs[target] = append(p.refs[target], s.cfg.Memory.Pins().Hold(owner, word))
+		}
+	}
 }
 
 // await waits until n messages of the process were passed on: they take another
@@ -232,6 +281,7 @@ type flights struct {
 	mu   sync.Mutex
 	sent uint64   // messages; guarded by mu
 	held []flight // in the order of messages; guarded by mu
+	told int      // how many there were when many last said so; guarded by mu
 }
 
 // flight is a pin of what a message refers to.
@@ -251,6 +301,27 @@ func (f *flights) hold(s *Session, word uint64) {
 	}
 }
 
+// join makes pins those of the last message; f.mu is held.
+func (f *flights) join(tokens []uint64) {
+	for _, t := range tokens {
+		f.held = append(f.held, flight{f.sent, t})
+	}
+}
+
+// heldMost is how many pins of messages there may be before their receiver is made to
+// count them.
+const heldMost = 1 << 17
+
+// many reports whether there are more of them, and twice as many as when it last did;
+// f.mu is held.
+func (f *flights) many() bool {
+	if len(f.held) < max(heldMost, 2*f.told) {
+		return false
+	}
+	f.told = len(f.held)
+	return true
+}
+
 // arrived notes that the process has received n messages in all: its collector
 // looks after what they refer to.
 func (s *Session) arrived(process int, n uint64) {
@@ -261,6 +332,7 @@ func (s *Session) arrived(process int, n uint64) {
 		s.cfg.Memory.Pins().Deliver(f.held[0].token, process)
 		f.held = f.held[1:]
 	}
+	f.told = 0
 }
 
 // collector is a process's garbage collection under way.

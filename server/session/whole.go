@@ -54,6 +54,18 @@ func (w *whole) ended(now time.Time, process int, bytes uint64, roots int, part,
 	return true
 }
 
+// early reports whether a whole mark may take place although no heap has grown; then it
+// is taken to be asked for.
+func (w *whole) early(now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now.Sub(w.asked) <= w.pause {
+		return false
+	}
+	w.asked = now
+	return true
+}
+
 // collectTogether asks all processes for a whole mark.
 func (s *Session) collectTogether() {
 	if !s.complete() {

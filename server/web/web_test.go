@@ -31,6 +31,8 @@ func (*fake) Goroutines(context.Context, uint64, bool) (*wire.Goroutines, error)
 	return nil, errors.New("not asked for by a page")
 }
 func (*fake) Signal(context.Context, uint64, int) error { return errors.New("not asked for by a page") }
+func (f *fake) Nodes() []control.NodeInfo { return nil }
+
 func (f *fake) Migrate(_ context.Context, id, goroutine uint64, process int) error {
 	if process == 9 {
 		return errors.New("remotec.capnp:Server.migrate: there is no process 9")

@@ -3,19 +3,25 @@
 //
 //	common work    does a bit of everything and prints what came out
 //	common fault   prints how long page faults take
+//	common move    prints how long a goroutine takes to another process and back
 //	common wait    goes on until it is ended, touching common memory all the time
+//	common where   prints in how many processes goroutines were, and on how many hosts
 //	common exit    ends with status 7, from a goroutine of another process
 //	common panic   panics in a goroutine of another process
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
+
+	"remotec.dev/remote"
 )
 
 var (
@@ -37,8 +43,12 @@ func main() {
 		fmt.Fprintln(os.Stderr, "took", time.Since(start))
 	case "fault":
 		faults()
+	case "move":
+		move()
 	case "wait":
 		wait()
+	case "where":
+		where()
 	case "exit":
 		for range 8 {
 			go os.Exit(7)
@@ -221,4 +231,31 @@ func wait() {
 	time.Sleep(100 * time.Millisecond)
 	fmt.Println("ready")
 	select {}
+}
+
+func where() {
+	var mu sync.Mutex
+	seen := map[int]bool{}
+	each(32, func(int) {
+		mu.Lock()
+		seen[remote.Process()] = true
+		mu.Unlock()
+	})
+	line, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	fmt.Printf("processes %d of %d, %d arguments, heard %s\n", len(seen), remote.Processes(), len(os.Args)-2, strings.TrimSpace(line))
+}
+
+func move() {
+	var took [200]time.Duration
+	for i := range took {
+		start := time.Now()
+		for _, to := range []int{1, 0} {
+			if err := remote.Migrate(to); err != nil {
+				panic(err)
+			}
+		}
+		took[i] = time.Since(start)
+	}
+	slices.Sort(took[:])
+	fmt.Printf("there and back p50 %v p90 %v\n", took[len(took)/2], took[len(took)*9/10])
 }
