@@ -180,4 +180,11 @@ interface Server {
   # Has a goroutine go to a process, and waits until it is there, for a second at
   # most. The error says why it is not; it may go later.
   migrate @4 (session :UInt64, goroutine :UInt64, process :UInt32) -> ();
+  # Has all goroutines of some processes go to others of their hosts, and gives those
+  # processes no new ones, or some again with undo. It waits for some seconds until none is left; the error says
+  # which is. took is in ns.
+  drain @5 (session :UInt64, processes :List(UInt32), undo :Bool) -> (moved :UInt64, took :Int64);
+  # Has goroutines pause, or go on with resume: one, or all of process if goroutine is 0, or all of the
+  # session if process is negative as well.
+  pause @6 (session :UInt64, goroutine :UInt64, process :Int32, resume :Bool) -> ();
 }

@@ -84,6 +84,8 @@ func onEvent(frame []byte) {
 		collectSoon()
 	case wire.EventMove:
 		move(&e)
+	case wire.EventDrain, wire.EventPause:
+		steer(&e)
 	case wire.EventExit:
 		cas(&ending, 0, 1)
 		die(int32(e.N))

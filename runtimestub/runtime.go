@@ -99,6 +99,15 @@ func moveAsk(goid uint64, target uintptr) (state uint32, why, within string)
 //go:linkname moveAny runtime.remoteMoveAny
 func moveAny()
 
+//go:linkname drainProcess runtime.remoteDrain
+func drainProcess(process uintptr, on bool) (passes, left, moved, goid uint64, why, within string)
+
+//go:linkname pauseG runtime.remotePauseG
+func pauseG(goid uint64, on bool) (state uint32, why, within string)
+
+//go:linkname pauseAll runtime.remotePauseAll
+func pauseAll(on bool) (state uint32)
+
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)
 

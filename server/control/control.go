@@ -38,6 +38,12 @@ type Source interface {
 	// Migrate has a goroutine go to a process, and waits for a while until it is
 	// there.
 	Migrate(ctx context.Context, id, goroutine uint64, process int) error
+	// Drain has all goroutines of some processes go to others, and gives those no new ones; with on false
+	// some again.
+	Drain(ctx context.Context, id uint64, processes []int, on bool) (session.Drained, error)
+	// Pause has a goroutine pause, or all of a process if goroutine is 0, or all of the session if
+	// process is negative as well; with on false they go on.
+	Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error
 }
 
 // NoSession is the error about a session that a source does not have.
@@ -131,6 +137,36 @@ func (b *binding) Migrate(ctx context.Context, call capnp.Server_migrate) error 
 	call.Go() // it may take its time
 	a := call.Args()
 	return b.src.Migrate(ctx, a.Session(), a.Goroutine(), int(a.Process()))
+}
+
+func (b *binding) Drain(ctx context.Context, call capnp.Server_drain) error {
+	call.Go() // it may take its time
+	a := call.Args()
+	list, err := a.Processes()
+	if err != nil {
+		return err
+	}
+	var processes []int
+	for i := range list.Len() {
+		processes = append(processes, int(list.At(i)))
+	}
+	d, err := b.src.Drain(ctx, a.Session(), processes, !a.Undo())
+	if err != nil {
+		return err
+	}
+	r, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	r.SetMoved(d.Moved)
+	r.SetTook(int64(d.Took))
+	return nil
+}
+
+func (b *binding) Pause(ctx context.Context, call capnp.Server_pause) error {
+	call.Go() // it may take its time
+	a := call.Args()
+	return b.src.Pause(ctx, a.Session(), a.Goroutine(), int(a.Process()), !a.Resume())
 }
 
 func putInfo(to capnp.SessionInfo, i *session.Info) error {
