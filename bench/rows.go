@@ -16,6 +16,7 @@ const (
 	forwarded variant = "forwarded" // remotec run -hand=false
 	two       variant = "two"       // remotec run -n 2
 	oneP      variant = "oneP"      // remotec run, GOMAXPROCS=1
+	moving    variant = "moving"    // remotec run -n 2 -chaos migrate=2ms
 	twoP      variant = "twoP"      // remotec run -n 2, GOMAXPROCS=1 in each
 )
 
@@ -149,6 +150,8 @@ var allRows = []row{
 	apart("two processes: go statement, until the goroutine has answered / one process", "gowait", "apart/gowait", target{atMostNs, 25_000}),
 	apart("two processes: reading 64 MiB of numbers once / one process", "transfer", "apart/transfer", target{atLeastMB, 1000}),
 	apart("two processes: reading 64 MiB of pointers once / one process", "transferpointers", "apart/transferpointers", target{atLeastMB, 1000}),
+	{"moving a goroutine that computes, 8 KiB of stack: until it runs there / page fault, the kernel's own", series{moving, "moves/one"}, series{plain, "userfault"}, target{atMostNs, 100_000}},
+	{"draining a process, for each of 10,000 goroutines that wait / the same", series{two, "drain"}, series{plain, "userfault"}, target{atMostNs, 10_000}},
 	{"mandelbrot, two processes of one P / one", series{twoP, "parallel/mandelbrot"}, series{oneP, "parallel/mandelbrot"}, half},
 	{"matrix product, rows of slices, two processes of one P / one", series{twoP, "parallel/matmul"}, series{oneP, "parallel/matmul"}, half},
 	{"matrix product, one slice, two processes of one P / one", series{twoP, "parallel/flat"}, series{oneP, "parallel/flat"}, half},
@@ -185,7 +188,7 @@ func selected(only *regexp.Regexp, build bool) []row {
 // needs reports the variants of program whose samples rows compare. A program
 // is the first part of the names of its measures.
 func needs(rows []row, programs ...string) (variants []variant) {
-	for _, v := range []variant{plain, remote, forwarded, two, oneP, twoP} {
+	for _, v := range []variant{plain, remote, forwarded, two, moving, oneP, twoP} {
 		if slices.ContainsFunc(rows, func(r row) bool {
 			return r.what.of(v, programs) || r.base.of(v, programs)
 		}) {

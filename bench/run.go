@@ -94,6 +94,8 @@ func (b *bench) tasks(rows []row) (tasks []task) {
 	add(program("roundtrip"), "roundtrip")
 	add(program("apart"), "apart")
 	add(program("userfault"), "userfault")
+	add(program("moves"), "moves")
+	add(b.drain, "drain")
 	add(program("stdout"), "stdout")
 	add(program("spawn"), "spawn")
 	add(b.stream, "stream")
@@ -127,6 +129,8 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 		args = append([]string{b.tool, "run", "-hand=false", path}, args...)
 	case oneP:
 		args = append([]string{b.tool, "run", path}, args...)
+	case moving:
+		args = append([]string{b.tool, "run", "-n", "2", "-placement", "local", "-chaos", "migrate=2ms", path}, args...)
 	case two, twoP:
 		args = append([]string{b.tool, "run", "-n", "2", "-placement", "spread", path}, args...)
 	}

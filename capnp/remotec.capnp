@@ -194,4 +194,11 @@ interface Server {
   view @5 (session :UInt64, what :Text, arguments :Text) -> (json :Data);
   # Other hosts that have joined the server.
   nodes @6 () -> (list :List(NodeInfo));
+  # Has all goroutines of some processes go to others of their hosts, and gives those
+  # processes no new ones, or some again with undo. It waits for some seconds until none is left; the error says
+  # which is. took is in ns.
+  drain @7 (session :UInt64, processes :List(UInt32), undo :Bool) -> (moved :UInt64, took :Int64);
+  # Has goroutines pause, or go on with resume: one, or all of process if goroutine is 0, or all of the
+  # session if process is negative as well.
+  pause @8 (session :UInt64, goroutine :UInt64, process :Int32, resume :Bool) -> ();
 }

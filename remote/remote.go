@@ -45,7 +45,7 @@ func Processes() int { return current().processes }
 // it does not wait for f.
 //
 // The error says why the goroutine was not created: there is no process of
-// that number, the server cannot start goroutines there, or f is nil.
+// that number, the server cannot start goroutines there, the process is drained, or f is nil.
 func GoOn(process int, f func()) error {
 	if f == nil {
 		return errors.New("remote: starting a goroutine: the function is nil")
@@ -53,9 +53,12 @@ func GoOn(process int, f func()) error {
 	if err := reach(process); err != nil {
 		return fmt.Errorf("remote: starting a goroutine on process %d: %w", process, err)
 	}
-	if process == Process() {
+	switch {
+	case process == Process():
 		go f()
-	} else {
+	case drained(process):
+		return fmt.Errorf("remote: starting a goroutine on process %d: it is drained, and gets no new ones", process)
+	default:
 		start(process, f)
 	}
 	return nil

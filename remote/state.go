@@ -8,5 +8,8 @@ func current() state { return state{processes: 1} }
 // start starts f on another process. There is none.
 func start(process int, f func()) {}
 
+// drained reports whether a process gets no new goroutines.
+func drained(process int) bool { return false }
+
 // migrate moves the calling goroutine to another process. There is none.
 func migrate(process int) (pinned string) { return "" }

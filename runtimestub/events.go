@@ -88,6 +88,8 @@ func onEvent(frame []byte) {
 		observe(e.A)
 	case wire.EventInspect:
 		inspect(e.N, e.A, e.B)
+	case wire.EventDrain, wire.EventPause:
+		steer(&e)
 	case wire.EventExit:
 		cas(&ending, 0, 1)
 		die(int32(e.N))

@@ -107,6 +107,15 @@ func inspect(what uint32, number, a uint64)
 //go:linkname sentTo runtime.remoteSentTo
 func sentTo(process uintptr) uint64
 
+//go:linkname drainProcess runtime.remoteDrain
+func drainProcess(process uintptr, on bool) (passes, left, moved, goid uint64, why, within string)
+
+//go:linkname pauseG runtime.remotePauseG
+func pauseG(goid uint64, on bool) (state uint32, why, within string)
+
+//go:linkname pauseAll runtime.remotePauseAll
+func pauseAll(on bool) (state uint32)
+
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)
 

@@ -20,23 +20,29 @@ var migrateCommand = &command{
 GOROUTINE is its number, as tracebacks show it. It is told apart from those of
 other programs by the session: -session is needed where there are several.
 
-A goroutine that computes moves at once. One that waits, for a channel, a lock,
-the network or a time, moves when it has what it waits for. Some cannot move:
-those that are locked to their thread, that are in a system call or in C code,
+A goroutine that computes moves at once, and so does one that waits, for a channel, a lock,
+the network or a time. Some cannot move: those that are locked to their thread, that are in a system call or in C code,
 that are in a bubble of testing/synctest, coroutines of iter.Pull, and those of the
 runtime. The command tries for a second, and then says why.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o migrateOptions
-		fs.StringVar(&o.server, "server", "", "move a goroutine of a session of the server at this `address`")
-		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
-		fs.Uint64Var(&o.session, "session", 0, "`number` of the session, as remotec ps lists it")
+		o.flags(fs)
 		return o.run
 	},
 }
 
-type migrateOptions struct {
+type migrateOptions struct{ sessionOptions }
+
+// sessionOptions say which session a command is about.
+type sessionOptions struct {
 	server, token string
 	session       uint64
+}
+
+func (o *sessionOptions) flags(fs *flag.FlagSet) {
+	fs.StringVar(&o.server, "server", "", "a session of the server at this `address`")
+	fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
+	fs.Uint64Var(&o.session, "session", 0, "`number` of the session, as remotec ps lists it")
 }
 
 func (o *migrateOptions) run(args []string, _ streams) error {
@@ -65,7 +71,7 @@ func (o *migrateOptions) run(args []string, _ streams) error {
 }
 
 // find returns the session that is meant, and a connection to its server.
-func (o *migrateOptions) find(ctx context.Context) (c *control.Client, session uint64, err error) {
+func (o *sessionOptions) find(ctx context.Context) (c *control.Client, session uint64, err error) {
 	var clients []*control.Client
 	if o.server != "" {
 		c, err := dialServer(ctx, o.server, o.token)

@@ -97,6 +97,12 @@ const (
 	// its own, which the pager had made common, for something else.
 	NrUncommon
 	nrLast
+
+	// NrSteered answers EventDrain and EventPause: args[0] is the number of the
+	// request. For EventDrain args[1] is how many looks at all goroutines are over, args[2] how many the
+	// last one left, args[3] how many have left the process so far, and args[4] the number of one that is still
+	// there; for EventPause args[1] is PauseUnknown and so on. Blobs 1 and 2 say why, as for NrMoving.
+	NrSteered = 0x10040
 )
 
 // Pseudo calls by which a process answers what the server wants to see.
@@ -121,6 +127,14 @@ const (
 	MoveDone           // it is in this process, where it is to go
 	MoveAsked          // it goes at its next safe point, if it can
 	MoveWaits          // it waits for something, and goes when it has that
+	MovePinned         // it cannot go, for longer than what it does just now
+)
+
+// How far a goroutine or process is that is to pause or to go on.
+const (
+	PauseUnknown = iota // the process has no such goroutine
+	PauseDone           // it is as it is to be
+	PauseAsked          // it pauses at its next safe point, if it can
 )
 
 // Addresses of memory that a program of several processes maps by itself: above

@@ -133,6 +133,9 @@ const (
 	EventExit                           // the program ended in another process, with status N: end as it did
 	EventMove                           // goroutine A is to go to process N, and the process says by NrMoving how far that is; B: number of the request. A is 0 for any that runs: fault injection, which is not answered
 	EventMap                            // the process is to carry out system call N, whose six arguments Text has, and say so by NrMapped; A: number of the request, B: 1 if its fifth argument is the descriptor that NrMapFile brings
+
+	EventDrain EventKind = 28 // process N is drained, if B is 1, or is not any longer; A: number of the request, answered by NrSteered
+	EventPause EventKind = 29 // goroutine A is to pause, if N is 1, or to go on; all of the process if A is 0. B: number of the request, answered by NrSteered
 )
 
 // Events about what the server wants to see.

@@ -126,6 +126,9 @@ func Name(nr uint32) string {
 	if nr > NrPseudo && nr <= LastPseudo {
 		return pseudoNames[nr-NrPseudo]
 	}
+	if nr == NrSteered {
+		return "steered"
+	}
 	return ""
 }
 

@@ -252,6 +252,41 @@ func (c *Client) Nodes(ctx context.Context) ([]NodeInfo, error) {
 	return infos, nil
 }
 
+// Drain has all goroutines of some processes of a session go to others, and gives those no new ones; with on
+// false some again.
+func (c *Client) Drain(ctx context.Context, id uint64, processes []int, on bool) (session.Drained, error) {
+	f, release := c.server.Drain(ctx, func(p capnp.Server_drain_Params) error {
+		p.SetSession(id)
+		p.SetUndo(!on)
+		list, err := p.NewProcesses(int32(len(processes)))
+		for i, k := range processes {
+			list.Set(i, uint32(k))
+		}
+		return err
+	})
+	defer release()
+	r, err := f.Struct()
+	if err != nil {
+		return session.Drained{}, err
+	}
+	return session.Drained{Moved: r.Moved(), Took: time.Duration(r.Took())}, nil
+}
+
+// Pause has a goroutine of a session pause, or all of a process if goroutine is 0, or all of the
+// session if process is negative as well; with on false they go on.
+func (c *Client) Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error {
+	f, release := c.server.Pause(ctx, func(p capnp.Server_pause_Params) error {
+		p.SetSession(id)
+		p.SetGoroutine(goroutine)
+		p.SetProcess(int32(process))
+		p.SetResume(!on)
+		return nil
+	})
+	defer release()
+	_, err := f.Struct()
+	return err
+}
+
 // Local lists the session processes of this host, by the names of their
 // sockets. It does not say whose they are; connecting does.
 func Local() ([]int, error) {

@@ -42,6 +42,12 @@ type Source interface {
 	Migrate(ctx context.Context, id, goroutine uint64, process int) error
 	// View returns what is to be shown of a session, as JSON: see Session.View.
 	View(ctx context.Context, id uint64, what string, arguments url.Values) (json.RawMessage, error)
+	// Drain has all goroutines of some processes go to others, and gives those no new ones; with on false
+	// some again.
+	Drain(ctx context.Context, id uint64, processes []int, on bool) (session.Drained, error)
+	// Pause has a goroutine pause, or all of a process if goroutine is 0, or all of the session if
+	// process is negative as well; with on false they go on.
+	Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error
 	// Nodes lists the other hosts that have joined the server.
 	Nodes() []NodeInfo
 }
@@ -193,6 +199,36 @@ func (b *binding) Nodes(_ context.Context, call capnp.Server_nodes) error {
 		}
 	}
 	return nil
+}
+
+func (b *binding) Drain(ctx context.Context, call capnp.Server_drain) error {
+	call.Go() // it may take its time
+	a := call.Args()
+	list, err := a.Processes()
+	if err != nil {
+		return err
+	}
+	var processes []int
+	for i := range list.Len() {
+		processes = append(processes, int(list.At(i)))
+	}
+	d, err := b.src.Drain(ctx, a.Session(), processes, !a.Undo())
+	if err != nil {
+		return err
+	}
+	r, err := call.AllocResults()
+	if err != nil {
+		return err
+	}
+	r.SetMoved(d.Moved)
+	r.SetTook(int64(d.Took))
+	return nil
+}
+
+func (b *binding) Pause(ctx context.Context, call capnp.Server_pause) error {
+	call.Go() // it may take its time
+	a := call.Args()
+	return b.src.Pause(ctx, a.Session(), a.Goroutine(), int(a.Process()), !a.Resume())
 }
 
 func putInfo(to capnp.SessionInfo, i *session.Info) error {

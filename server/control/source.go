@@ -87,6 +87,27 @@ func (o *Own) View(ctx context.Context, id uint64, what string, arguments url.Va
 	return o.Session.View(ctx, what, arguments)
 }
 
+// drainTime bounds a drain.
+const drainTime = 5 * time.Second
+
+func (o *Own) Drain(ctx context.Context, id uint64, processes []int, on bool) (session.Drained, error) {
+	if id != o.Session.ID() {
+		return session.Drained{}, NoSession(id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	return o.Session.Drain(ctx, processes, on)
+}
+
+func (o *Own) Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error {
+	if id != o.Session.ID() {
+		return NoSession(id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fresh)
+	defer cancel()
+	return o.Session.Pause(ctx, goroutine, process, on)
+}
+
 // Many is the Source of a master: session processes, each asked through its
 // own control socket. A session's id is its session process's.
 type Many struct {
@@ -143,6 +164,20 @@ func (m *Many) View(ctx context.Context, id uint64, what string, arguments url.V
 	return view, err
 }
 
+func (m *Many) Drain(ctx context.Context, id uint64, processes []int, on bool) (d session.Drained, err error) {
+	err = m.find(ctx, id, func(ctx context.Context, c *Client) (err error) {
+		d, err = c.Drain(ctx, id, processes, on)
+		return err
+	})
+	return d, err
+}
+
+func (m *Many) Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error {
+	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
+		return c.Pause(ctx, id, goroutine, process, on)
+	})
+}
+
 func (m *Many) find(ctx context.Context, id uint64, f func(context.Context, *Client) error) error {
 	for _, pid := range m.PIDs() {
 		if uint64(pid) == id {
@@ -154,7 +189,7 @@ func (m *Many) find(ctx context.Context, id uint64, f func(context.Context, *Cli
 
 // ask bounds what one session process can hold up.
 func (m *Many) ask(ctx context.Context, pid int, f func(context.Context, *Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*fresh)
+	ctx, cancel := context.WithTimeout(ctx, 2*fresh+drainTime)
 	defer cancel()
 	c, err := DialSession(ctx, pid)
 	if err != nil {

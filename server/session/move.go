@@ -17,8 +17,9 @@ import (
 // under way is nobody's for a moment.
 
 const (
-	moveEvery   = 2 * time.Millisecond // between two requests
-	moveUnknown = 20                   // times in sequence that nobody has a goroutine which there is not
+	moveEvery   = 2 * time.Millisecond // between two requests, at most
+	moveFirst   = 50 * time.Microsecond
+	moveUnknown = 20 // times in sequence that nobody has a goroutine which there is not
 )
 
 // moves are the requests under way, one at a time.
@@ -77,6 +78,7 @@ func (s *Session) moveTo(ctx context.Context, goroutine uint64, process int) err
 	w.asking.Lock()
 	defer w.asking.Unlock()
 	var last moving
+	pause := moveFirst
 	for unknown := 0; ; {
 		m, err := s.askMove(ctx, goroutine, process)
 		switch {
@@ -86,6 +88,8 @@ func (s *Session) moveTo(ctx context.Context, goroutine uint64, process int) err
 			return fmt.Errorf("goroutine %d: %w", goroutine, err)
 		case m.state == wire.MoveDone:
 			return nil
+		case m.state == wire.MovePinned:
+			return fmt.Errorf("goroutine %d is still where it was: %s", goroutine, m.reason())
 		case m.state == wire.MoveUnknown:
 			if unknown++; unknown == moveUnknown {
 				return fmt.Errorf("there is no goroutine %d", goroutine)
@@ -99,8 +103,9 @@ func (s *Session) moveTo(ctx context.Context, goroutine uint64, process int) err
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(moveEvery):
+		case <-time.After(pause):
 		}
+		pause = min(2*pause, moveEvery)
 	}
 }
 

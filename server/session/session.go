@@ -115,6 +115,7 @@ type Session struct {
 	sleep       sleep
 	whole       whole
 	moves       moves
+	steering    steering
 	observing   observing
 	inspecting  inspecting
 	history     history

@@ -31,16 +31,22 @@ type Actor interface {
 	Do(context.Context, Action) error
 }
 
-// Migrating is the Actor that every server has: it moves goroutines.
-type Migrating struct{ Source control.Source }
+// Acting is the Actor that every server has.
+type Acting struct{ Source control.Source }
 
 // Actions implements [Actor].
-func (Migrating) Actions() []string { return []string{Migrate} }
+func (Acting) Actions() []string { return []string{Migrate, Pause, Resume, Drain} }
 
 // Do implements [Actor].
-func (m Migrating) Do(ctx context.Context, a Action) error {
-	if a.Name != Migrate {
-		return fmt.Errorf("%q is not available", a.Name)
+func (m Acting) Do(ctx context.Context, a Action) error {
+	switch a.Name {
+	case Migrate:
+		return m.Source.Migrate(ctx, a.Session, a.Goroutine, a.Process)
+	case Pause, Resume:
+		return m.Source.Pause(ctx, a.Session, a.Goroutine, a.Process, a.Name == Pause)
+	case Drain:
+		_, err := m.Source.Drain(ctx, a.Session, []int{a.Process}, true)
+		return err
 	}
-	return m.Source.Migrate(ctx, a.Session, a.Goroutine, a.Process)
+	return fmt.Errorf("%q is not available", a.Name)
 }

@@ -50,7 +50,7 @@ type Options struct {
 	Token string // what requests must present
 	Addr  string // host:port that the page is served at
 	Any   bool   // it can be reached by other addresses of this machine
-	// Actor carries out what the page has buttons for; default: Migrating.
+	// Actor carries out what the page has buttons for; default: Acting.
 	Actor Actor
 	// Metrics answers /metrics; nil: there are none.
 	Metrics http.Handler
@@ -77,7 +77,7 @@ func Handler(src control.Source, o Options) http.Handler {
 	rand.Read(secret) // never fails: crypto/rand
 	_, port, _ := net.SplitHostPort(o.Addr)
 	if o.Actor == nil {
-		o.Actor = Migrating{src}
+		o.Actor = Acting{src}
 	}
 	h := &handler{src: src, o: o, cookie: "remotec-" + port, value: hex.EncodeToString(secret), mux: http.NewServeMux()}
 	h.mux.HandleFunc("GET /{$}", h.index)

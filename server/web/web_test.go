@@ -31,7 +31,13 @@ func (*fake) Goroutines(context.Context, uint64, bool) (*wire.Goroutines, error)
 	return nil, errors.New("not asked for by a page")
 }
 func (*fake) Signal(context.Context, uint64, int) error { return errors.New("not asked for by a page") }
-func (f *fake) Nodes() []control.NodeInfo { return nil }
+func (f *fake) Nodes() []control.NodeInfo               { return nil }
+
+func (f *fake) Drain(context.Context, uint64, []int, bool) (session.Drained, error) {
+	return session.Drained{}, nil
+}
+
+func (f *fake) Pause(context.Context, uint64, uint64, int, bool) error { return nil }
 
 func (f *fake) Migrate(_ context.Context, id, goroutine uint64, process int) error {
 	if process == 9 {
@@ -194,7 +200,8 @@ func TestViewsAndActions(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"name":"migrate","session":7,"goroutine":3,"process":1}`: `{"done":true}`,
 		`{"name":"migrate","session":7,"goroutine":3,"process":9}`: `{"error":"there is no process 9"}`,
-		`{"name":"pause","session":7,"goroutine":3}`:               `{"error":"\"pause\" is not available"}`,
+		`{"name":"pause","session":7,"goroutine":3}`:               `{"done":true}`,
+		`{"name":"stop","session":7,"goroutine":3}`:                `{"error":"\"stop\" is not available"}`,
 		`what`: "remotec: not an action: invalid character 'w' looking for beginning of value",
 	} {
 		if got := text(s.ask("POST", "/api/action", body, token...)); got != want {

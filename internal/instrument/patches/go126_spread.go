@@ -233,7 +233,7 @@ var spreadPatches = []Patch{
 		Name:    "ready",
 		Reason:  "a g is run by the process in whose slot it is",
 		Package: "runtime", File: "proc.go", Func: "goready",
-		Edit: InsertAtEntry{Code: "if remoteForeign(uintptr(unsafe.Pointer(gp))) { remoteReadyG(gp); return }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteReadyAway(gp) { return }"},
 	},
 	{
 		Name:    "main-once",
@@ -267,9 +267,9 @@ var spreadPatches = []Patch{
 	},
 	{
 		Name:    "deadlock",
-		Reason:  "a process whose goroutines all wait may be woken by another",
+		Reason:  "a process whose goroutines all wait may be woken by another; and one that is paused by the user",
 		Package: "runtime", File: "proc.go", Func: "checkdead",
-		Edit: InsertAtEntry{Code: "if remoteMany { return }"},
+		Edit: InsertAtEntry{Code: "if remoteMany || remoteStill() { return }"},
 	},
 	{
 		Name:    "semaphore",

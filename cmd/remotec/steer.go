@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"remotec.dev/server/control"
+	"remotec.dev/server/session"
+)
+
+var drainCommand = &command{
+	name:  "drain",
+	args:  "NODE|PROCESS",
+	short: "move all goroutines off a process, or off those of a node",
+	long: `
+PROCESS is the number of a process, NODE the name of a host as remotec ps lists it.
+The goroutines go to the other processes of the same host, in whatever state they are, and
+the process gets no new ones. Its channels, descriptors and timers stay and work on.
+The command tells how many goroutines moved, and in what time.
+
+Where some goroutine cannot move it tries for some seconds, and then says why; the
+process gets no new ones all the same. With -undo it gets some again.`,
+	setup: func(fs *flag.FlagSet) func([]string, streams) error {
+		var o drainOptions
+		o.flags(fs)
+		fs.BoolVar(&o.undo, "undo", false, "the process gets goroutines again")
+		return o.run
+	},
+}
+
+type drainOptions struct {
+	sessionOptions
+	undo bool
+}
+
+func (o *drainOptions) run(args []string, std streams) error {
+	if len(args) != 1 {
+		return usagef("not a node or a process: %q", strings.Join(args, " "))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
+	defer cancel()
+	c, id, err := o.find(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	processes, err := processesOf(ctx, c, id, args[0])
+	if err != nil {
+		return err
+	}
+	d, err := c.Drain(ctx, id, processes, !o.undo)
+	if err != nil {
+		return fmt.Errorf("session %d: %s", id, strings.TrimPrefix(err.Error(), "remotec.capnp:Server.drain: "))
+	}
+	if !o.undo {
+		fmt.Fprintf(std.out, "%d goroutines moved in %v\n", d.Moved, d.Took.Round(10*time.Microsecond))
+	}
+	return nil
+}
+
+// processesOf returns the processes that a number or the name of a node stands for.
+func processesOf(ctx context.Context, c *control.Client, id uint64, name string) ([]int, error) {
+	if k, err := strconv.Atoi(name); err == nil {
+		return []int{k}, nil
+	}
+	infos, err := c.Sessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var processes []int
+	for i := range infos {
+		if infos[i].ID != id {
+			continue
+		}
+		processes = on(infos[i].Processes, name)
+	}
+	if len(processes) == 0 {
+		return nil, fmt.Errorf("session %d has no process on a node %s; remotec ps lists its processes", id, name)
+	}
+	return processes, nil
+}
+
+// on returns the processes on a host.
+func on(infos []session.ProcessInfo, host string) (processes []int) {
+	for _, p := range infos {
+		if p.Host == host {
+			processes = append(processes, p.Number)
+		}
+	}
+	return processes
+}
+
+var pauseCommand = &command{
+	name:  "pause",
+	short: "have a goroutine, a process or a whole program pause",
+	long: `
+Without -goroutine and -process all goroutines of the session pause. Those that
+compute stop at once, those that are in a system call when it is over, and those that wait
+go on waiting, and do not run when they have what they wait for. The runtime's own goroutines go on, so
+that a process that pauses still serves the others: the operations on its channels, for one. Timers
+run on. remotec resume ends it.`,
+	setup: func(fs *flag.FlagSet) func([]string, streams) error { return setupPause(fs, true) },
+}
+
+var resumeCommand = &command{
+	name:  "resume",
+	short: "have what pauses go on",
+	long: `
+It takes the flags of remotec pause. A goroutine that pauses on its own and in its process needs
+both to be resumed.`,
+	setup: func(fs *flag.FlagSet) func([]string, streams) error { return setupPause(fs, false) },
+}
+
+type pauseOptions struct {
+	sessionOptions
+	goroutine uint64
+	process   int
+	on        bool
+}
+
+func setupPause(fs *flag.FlagSet, on bool) func([]string, streams) error {
+	o := pauseOptions{on: on}
+	o.flags(fs)
+	fs.Uint64Var(&o.goroutine, "goroutine", 0, "`number` of a goroutine, as tracebacks show it")
+	fs.IntVar(&o.process, "process", -1, "`number` of a process")
+	return o.run
+}
+
+func (o *pauseOptions) run(args []string, _ streams) error {
+	switch {
+	case len(args) != 0:
+		return usagef("arguments: %q", strings.Join(args, " "))
+	case o.goroutine != 0 && o.process >= 0:
+		return usagef("a goroutine, or a process, not both")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
+	defer cancel()
+	c, id, err := o.find(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Pause(ctx, id, o.goroutine, o.process, o.on); err != nil {
+		return fmt.Errorf("session %d: %s", id, strings.TrimPrefix(err.Error(), "remotec.capnp:Server.pause: "))
+	}
+	return nil
+}
