@@ -84,6 +84,12 @@ func onEvent(frame []byte) {
 		collectSoon()
 	case wire.EventMove:
 		move(&e)
+	case wire.EventMoveMany:
+		if n := uintptr(len(e.Text)) / 8; n > 0 {
+			moveMany(uintptr(e.N), unsafe.Pointer(unsafe.StringData(e.Text)), n)
+		}
+	case wire.EventLabels:
+		findLabels()
 	case wire.EventExit:
 		cas(&ending, 0, 1)
 		die(int32(e.N))

@@ -99,6 +99,12 @@ func moveAsk(goid uint64, target uintptr) (state uint32, why, within string)
 //go:linkname moveAny runtime.remoteMoveAny
 func moveAny()
 
+//go:linkname moveMany runtime.remoteMoveMany
+func moveMany(target uintptr, p unsafe.Pointer, n uintptr)
+
+//go:linkname findLabels runtime.remoteFindLabels
+func findLabels()
+
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)
 

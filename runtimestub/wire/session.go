@@ -135,6 +135,15 @@ const (
 	EventMap                            // the process is to carry out system call N, whose six arguments Text has, and say so by NrMapped; A: number of the request, B: 1 if its fifth argument is the descriptor that NrMapFile brings
 )
 
+// Further events of the placement policies.
+const (
+	// EventMoveMany: the goroutines whose numbers Text has, 8 bytes each, are to go to
+	// process N, or to stay if that is the receiver. It is not answered.
+	EventMoveMany EventKind = 32
+	// EventLabels: the labels that the ledger asks for have changed.
+	EventLabels EventKind = 33
+)
+
 // Messages between the processes of a session.
 const (
 	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement, C number of the goroutine that executed it

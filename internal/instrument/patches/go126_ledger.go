@@ -1,0 +1,13 @@
+package patches
+
+import . "remotec.dev/internal/instrument"
+
+// What the session knows of goroutines without asking: remotec_ledger.go.
+var ledgerPatches = []Patch{
+	{
+		Name:    "ledger-ready",
+		Reason:  "the placement policies know how many goroutines wait for a P",
+		Package: "runtime", File: "proc.go", Func: "sysmon",
+		Edit: InsertBefore{Anchor: "if retake(now) != 0 {", Code: "if remoteMany { remotePublish(now) }"},
+	},
+}
