@@ -26,6 +26,7 @@ const (
 	PlaceLocal = 1 + iota
 	PlaceSpread
 	PlaceBalance
+	PlaceAffinity
 )
 
 // Flags of Attach.
