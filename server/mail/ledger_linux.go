@@ -12,8 +12,7 @@ import (
 // remotec_ledger.go says what is in them; the figures are the same.
 const (
 	ledgerSize = 0xb000
-	// ReadyMost is how many goroutines that wait for a P a ledger lists.
-	ReadyMost = 64
+	readyMost  = 64
 	// LabelsMost is how many labels can be asked for.
 	LabelsMost  = 32
 	arrivedMost = 256
@@ -30,7 +29,7 @@ type ledger struct {
 	stamp, came uint64
 	_           [512 - 40]byte
 	wanted      [LabelsMost]uint64
-	ready       [ReadyMost]uint64
+	ready       [readyMost]uint64
 	arrived     [arrivedMost]uint64
 	threads     [threadsMost]struct{ thread, goroutine uint64 }
 	traffic     [trafficMost]struct {
@@ -72,7 +71,7 @@ type Load struct {
 	Running int // of them, now
 	Waiting int // goroutines that are ready and wait for a P
 	Stamp   uint64
-	Ready   []uint64 // their numbers, those that have waited longest first; at most ReadyMost
+	Ready   []uint64 // of these, some that were preempted as they computed, first come first
 }
 
 // Load returns how busy a process is. What it says of goroutines that wait is as of Stamp,
@@ -86,7 +85,7 @@ func (m *Mail) Load(process int) (load Load) {
 	load.Running = m.running(process)
 	load.Waiting = int(atomic.LoadUint32(&l.waiting))
 	load.Stamp = atomic.LoadUint64(&l.stamp)
-	for i := range min(atomic.LoadUint32(&l.listed), ReadyMost) {
+	for i := range min(atomic.LoadUint32(&l.listed), readyMost) {
 		load.Ready = append(load.Ready, atomic.LoadUint64(&l.ready[i]))
 	}
 	return load

@@ -46,7 +46,7 @@ const (
 // Decide implements Policy.
 func (a *Affinity) Decide(s *Snapshot) []Move {
 	if a.known == nil {
-		a.known, a.settles = make(map[uint64]*affine), make(map[[2]int]settle)
+		a.known = make(map[uint64]*affine)
 	}
 	for i := range s.Goroutines {
 		a.look(s, &s.Goroutines[i])
@@ -115,6 +115,14 @@ func needed(s *Snapshot, to int) float64 {
 	return (1 + affinityShare) / 2
 }
 
+// turn has goroutines move to one process only for a while, not away from it to the other.
+func (a *Affinity) turn(now time.Duration, from, to int) {
+	if a.settles == nil {
+		a.settles = make(map[[2]int]settle)
+	}
+	a.settles[[2]int{min(from, to), max(from, to)}] = settle{to, now + affinitySettle}
+}
+
 // oneWay leaves out moves against the direction in which others move.
 func (a *Affinity) oneWay(s *Snapshot, wanted []Move) (moves []Move) {
 	for _, m := range wanted {
@@ -125,7 +133,7 @@ func (a *Affinity) oneWay(s *Snapshot, wanted []Move) (moves []Move) {
 		if len(moves) == affinityMost {
 			break
 		}
-		a.settles[pair] = settle{m.To, s.Now + affinitySettle}
+		a.turn(s.Now, m.From, m.To)
 		moves = append(moves, m)
 	}
 	return moves

@@ -45,9 +45,10 @@ const (
 	failFirst  = 500 * time.Millisecond
 	pauseFirst = time.Second
 	pauseMost  = 5 * time.Minute
-	// regretSoon is how soon after balance has moved a goroutine affinity wants it back because
-	// of that move.
-	regretSoon = 300 * time.Millisecond
+	// A goroutine that balance has moved is looked at for a while, from when its pages may have
+	// followed.
+	regretAfter = 12 * time.Millisecond
+	regretSoon  = 300 * time.Millisecond
 	// regretShare is the part of its time that a goroutine which was moved to share the load may spend
 	// on other processes.
 	regretShare = 0.4
@@ -107,16 +108,17 @@ func (c *Combined) Decide(s *Snapshot) (moves []Move) {
 	for _, m := range labelled(s) {
 		take(m)
 	}
+	if !c.LabelsOnly {
+		for _, m := range c.regretted(s) {
+			take(m)
+		}
+	}
 	var affine, balancing []Move
 	if !c.LabelsOnly {
 		// Balance looks at each snapshot, or its memory would be of before a pause.
 		affine, balancing = c.affinity.Decide(s), c.balance.Decide(s)
 	}
 	for _, m := range affine {
-		if st := c.states[m.Goroutine]; st != nil && st.by == Balancing && st.from == m.To && s.Now-st.moved < regretSoon {
-			m.Kind = Undoing
-			m.Reason += ", from which it was moved to share the load"
-		}
 		take(m)
 	}
 	together := len(moves) > 0
@@ -129,6 +131,24 @@ func (c *Combined) Decide(s *Snapshot) (moves []Move) {
 		c.moving(s.Now, m)
 	}
 	c.sweep(s.Now)
+	return moves
+}
+
+// regretted returns the moves that take back what balance did to goroutines which since then
+// spend their time on the process that they came from. Others that would follow them do not.
+func (c *Combined) regretted(s *Snapshot) (moves []Move) {
+	for i := range s.Goroutines {
+		g := &s.Goroutines[i]
+		st := c.states[g.ID]
+		if st == nil || st.by != Balancing || st.from == g.At || s.Now-st.moved < regretAfter || s.Now-st.moved > regretSoon {
+			continue
+		}
+		if share := g.Share(len(s.Processes), s.Elapsed)[st.from]; share > regretShare {
+			moves = append(moves, Move{Goroutine: g.ID, From: g.At, To: st.from, Kind: Undoing, Share: share,
+				Reason: fmt.Sprintf("it was moved to share the load, and spends %.0f %% of its time on process %d", 100*share, st.from)})
+			c.affinity.turn(s.Now, g.At, st.from)
+		}
+	}
 	return moves
 }
 

@@ -52,7 +52,7 @@ type Process struct {
 	Running int  // Ps that have something to do
 	Waiting int  // goroutines that are ready and wait for a P
 	Stamp   uint64
-	Ready   []uint64 // some of those, first come first; as of Stamp, as Waiting is
+	Ready   []uint64 // of those, some that were preempted as they computed; as of Stamp, as Waiting is
 }
 
 // load is how many goroutines want to compute.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -123,8 +124,10 @@ func (s *Session) place() {
 			}
 		}
 		s.sendAway(moves)
+		if os.Getenv("PLACEDEBUG") != "" { for _, m := range moves { fmt.Fprintln(os.Stderr, "DBG", snapshot.Now, m.Goroutine, m.From, m.To, m.Kind, m.Reason) } }
 		for _, p := range late {
 			s.giveUp(p)
+			if os.Getenv("PLACEDEBUG") != "" { fmt.Fprintln(os.Stderr, "DBG late", p.Goroutine, p.Why) }
 		}
 		if every = min(2*every, placeQuiet); busy {
 			every = placeEvery

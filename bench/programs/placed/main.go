@@ -86,12 +86,12 @@ func alone() {
 // sieve finds primes by a chain of goroutines, each of which does little with each number.
 func sieve() {
 	c := make(chan int)
-	go func() {
+	go func(to chan int) {
 		for i := 2; ; i++ {
-			c <- i
+			to <- i
 		}
-	}()
-	for range 1500 {
+	}(c)
+	for range 2000 {
 		prime := <-c
 		next := make(chan int)
 		go func(from chan int) {
