@@ -9,6 +9,7 @@ import (
 	schemas "capnproto.org/go/capnp/v3/schemas"
 	server "capnproto.org/go/capnp/v3/server"
 	context "context"
+	math "math"
 	strconv "strconv"
 )
 
@@ -2334,6 +2335,330 @@ func (f ProcessInfo_Future) Struct() (ProcessInfo, error) {
 	return ProcessInfo(p.Struct()), err
 }
 
+type Decision capnp.Struct
+
+// Decision_TypeID is the unique identifier for the type Decision.
+const Decision_TypeID = 0xfbb58a5672cecc50
+
+func NewDecision(s *capnp.Segment) (Decision, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 64, PointerCount: 4})
+	return Decision(st), err
+}
+
+func NewRootDecision(s *capnp.Segment) (Decision, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 64, PointerCount: 4})
+	return Decision(st), err
+}
+
+func ReadRootDecision(msg *capnp.Message) (Decision, error) {
+	root, err := msg.Root()
+	return Decision(root.Struct()), err
+}
+
+func (s Decision) String() string {
+	str, _ := text.Marshal(0xfbb58a5672cecc50, capnp.Struct(s))
+	return str
+}
+
+func (s Decision) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Decision) DecodeFromPtr(p capnp.Ptr) Decision {
+	return Decision(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Decision) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Decision) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Decision) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Decision) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Decision) Number() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Decision) SetNumber(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Decision) Time() int64 {
+	return int64(capnp.Struct(s).Uint64(8))
+}
+
+func (s Decision) SetTime(v int64) {
+	capnp.Struct(s).SetUint64(8, uint64(v))
+}
+
+func (s Decision) Goroutine() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s Decision) SetGoroutine(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s Decision) From() uint32 {
+	return capnp.Struct(s).Uint32(24)
+}
+
+func (s Decision) SetFrom(v uint32) {
+	capnp.Struct(s).SetUint32(24, v)
+}
+
+func (s Decision) To() uint32 {
+	return capnp.Struct(s).Uint32(28)
+}
+
+func (s Decision) SetTo(v uint32) {
+	capnp.Struct(s).SetUint32(28, v)
+}
+
+func (s Decision) Kind() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Decision) HasKind() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Decision) KindBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetKind(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Decision) Reason() (string, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.Text(), err
+}
+
+func (s Decision) HasReason() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Decision) ReasonBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetReason(v string) error {
+	return capnp.Struct(s).SetText(1, v)
+}
+
+func (s Decision) State() (string, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return p.Text(), err
+}
+
+func (s Decision) HasState() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Decision) StateBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetState(v string) error {
+	return capnp.Struct(s).SetText(2, v)
+}
+
+func (s Decision) Why() (string, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return p.Text(), err
+}
+
+func (s Decision) HasWhy() bool {
+	return capnp.Struct(s).HasPtr(3)
+}
+
+func (s Decision) WhyBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetWhy(v string) error {
+	return capnp.Struct(s).SetText(3, v)
+}
+
+func (s Decision) Took() int64 {
+	return int64(capnp.Struct(s).Uint64(32))
+}
+
+func (s Decision) SetTook(v int64) {
+	capnp.Struct(s).SetUint64(32, uint64(v))
+}
+
+func (s Decision) Known() bool {
+	return capnp.Struct(s).Bit(320)
+}
+
+func (s Decision) SetKnown(v bool) {
+	capnp.Struct(s).SetBit(320, v)
+}
+
+func (s Decision) Before() float64 {
+	return math.Float64frombits(capnp.Struct(s).Uint64(48))
+}
+
+func (s Decision) SetBefore(v float64) {
+	capnp.Struct(s).SetUint64(48, math.Float64bits(v))
+}
+
+func (s Decision) After() float64 {
+	return math.Float64frombits(capnp.Struct(s).Uint64(56))
+}
+
+func (s Decision) SetAfter(v float64) {
+	capnp.Struct(s).SetUint64(56, math.Float64bits(v))
+}
+
+// Decision_List is a list of Decision.
+type Decision_List = capnp.StructList[Decision]
+
+// NewDecision creates a new list of Decision.
+func NewDecision_List(s *capnp.Segment, sz int32) (Decision_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 64, PointerCount: 4}, sz)
+	return capnp.StructList[Decision](l), err
+}
+
+// Decision_Future is a wrapper for a Decision promised by a client call.
+type Decision_Future struct{ *capnp.Future }
+
+func (f Decision_Future) Struct() (Decision, error) {
+	p, err := f.Future.Ptr()
+	return Decision(p.Struct()), err
+}
+
+type Weight capnp.Struct
+
+// Weight_TypeID is the unique identifier for the type Weight.
+const Weight_TypeID = 0xb9c7fa923582ca9c
+
+func NewWeight(s *capnp.Segment) (Weight, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2})
+	return Weight(st), err
+}
+
+func NewRootWeight(s *capnp.Segment) (Weight, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2})
+	return Weight(st), err
+}
+
+func ReadRootWeight(msg *capnp.Message) (Weight, error) {
+	root, err := msg.Root()
+	return Weight(root.Struct()), err
+}
+
+func (s Weight) String() string {
+	str, _ := text.Marshal(0xb9c7fa923582ca9c, capnp.Struct(s))
+	return str
+}
+
+func (s Weight) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Weight) DecodeFromPtr(p capnp.Ptr) Weight {
+	return Weight(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Weight) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Weight) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Weight) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Weight) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Weight) Key() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Weight) HasKey() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Weight) KeyBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Weight) SetKey(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Weight) Value() (string, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.Text(), err
+}
+
+func (s Weight) HasValue() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Weight) ValueBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.TextBytes(), err
+}
+
+func (s Weight) SetValue(v string) error {
+	return capnp.Struct(s).SetText(1, v)
+}
+
+func (s Weight) Process() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s Weight) SetProcess(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s Weight) Weight() float64 {
+	return math.Float64frombits(capnp.Struct(s).Uint64(8))
+}
+
+func (s Weight) SetWeight(v float64) {
+	capnp.Struct(s).SetUint64(8, math.Float64bits(v))
+}
+
+// Weight_List is a list of Weight.
+type Weight_List = capnp.StructList[Weight]
+
+// NewWeight creates a new list of Weight.
+func NewWeight_List(s *capnp.Segment, sz int32) (Weight_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2}, sz)
+	return capnp.StructList[Weight](l), err
+}
+
+// Weight_Future is a wrapper for a Weight promised by a client call.
+type Weight_Future struct{ *capnp.Future }
+
+func (f Weight_Future) Struct() (Weight, error) {
+	p, err := f.Future.Ptr()
+	return Weight(p.Struct()), err
+}
+
 type Server capnp.Client
 
 // Server_TypeID is the unique identifier for the type Server.
@@ -2439,6 +2764,66 @@ func (c Server) Migrate(ctx context.Context, params func(Server_migrate_Params) 
 
 }
 
+func (c Server) Decisions(ctx context.Context, params func(Server_decisions_Params) error) (Server_decisions_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      5,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "decisions",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_decisions_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_decisions_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Pin(ctx context.Context, params func(Server_pin_Params) error) (Server_pin_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      6,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "pin",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 24, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_pin_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_pin_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Weigh(ctx context.Context, params func(Server_weigh_Params) error) (Server_weigh_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      7,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "weigh",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_weigh_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_weigh_Results_Future{Future: ans.Future()}, release
+
+}
+
 func (c Server) WaitStreaming() error {
 	return capnp.Client(c).WaitStreaming()
 }
@@ -2521,6 +2906,12 @@ type Server_Server interface {
 	Signal(context.Context, Server_signal) error
 
 	Migrate(context.Context, Server_migrate) error
+
+	Decisions(context.Context, Server_decisions) error
+
+	Pin(context.Context, Server_pin) error
+
+	Weigh(context.Context, Server_weigh) error
 }
 
 // Server_NewServer creates a new Server from an implementation of Server_Server.
@@ -2539,7 +2930,7 @@ func Server_ServerToClient(s Server_Server) Server {
 // This can be used to create a more complicated Server.
 func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 	if cap(methods) == 0 {
-		methods = make([]server.Method, 0, 5)
+		methods = make([]server.Method, 0, 8)
 	}
 
 	methods = append(methods, server.Method{
@@ -2599,6 +2990,42 @@ func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 		},
 		Impl: func(ctx context.Context, call *server.Call) error {
 			return s.Migrate(ctx, Server_migrate{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      5,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "decisions",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Decisions(ctx, Server_decisions{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      6,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "pin",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Pin(ctx, Server_pin{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      7,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "weigh",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Weigh(ctx, Server_weigh{call})
 		},
 	})
 
@@ -2688,6 +3115,57 @@ func (c Server_migrate) Args() Server_migrate_Params {
 func (c Server_migrate) AllocResults() (Server_migrate_Results, error) {
 	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
 	return Server_migrate_Results(r), err
+}
+
+// Server_decisions holds the state for a server call to Server.decisions.
+// See server.Call for documentation.
+type Server_decisions struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_decisions) Args() Server_decisions_Params {
+	return Server_decisions_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_decisions) AllocResults() (Server_decisions_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_decisions_Results(r), err
+}
+
+// Server_pin holds the state for a server call to Server.pin.
+// See server.Call for documentation.
+type Server_pin struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_pin) Args() Server_pin_Params {
+	return Server_pin_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_pin) AllocResults() (Server_pin_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_pin_Results(r), err
+}
+
+// Server_weigh holds the state for a server call to Server.weigh.
+// See server.Call for documentation.
+type Server_weigh struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_weigh) Args() Server_weigh_Params {
+	return Server_weigh_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_weigh) AllocResults() (Server_weigh_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_weigh_Results(r), err
 }
 
 // Server_List is a list of Server.
@@ -3484,207 +3962,743 @@ func (f Server_migrate_Results_Future) Struct() (Server_migrate_Results, error) 
 	return Server_migrate_Results(p.Struct()), err
 }
 
-const schema_d1f2a7c4b8e63590 = "x\xda\xbcX\x7f\x8cT\xd5\xf5?\xe7\xde7?v\xdd" +
-	"\xd9\x99\xb7o\xf8\xb5\xfc\x18$k\x02\x1b1\xb0\xc0\xf7" +
-	"+\x1b\xcd.4[\x8a\xc1\xb0\x8f-V\xa9$<f" +
-	"\x1f\xbb\x93\x9d\x9d\x19\xe7\xbdA7\x11W\xac\xb4\xd0`" +
-	"\xc5\x08\x09\x90\xa5\xe1\x97)P\x7f\x125b\xb5b\x83" +
-	"\x0a\x15\x13\xb0hl\xea\x0flP\xd1\x80\x81\xa6\xb6Z" +
-	"\xac\xd3\x9c\xfb\xde\xbb\xef\xcd\xec\xae\xda\x7f\xfa\xdf\xdc\xcf" +
-	"=s\xdf\xbd\xe7\x9c\xfb\xf9\xdcsf\x8d\xabiWf" +
-	"\xc7\xca5\xc0t;\x14.\xbf\xff\xc9\xd1\xb3\xdb\x96O" +
-	"\xfd\x05\xe8\xf5\x88\xe5-\xf3>~\xee\xd8o\xfev\x1a" +
-	"B\x18\x01\xd0>R\x0ek\x17\x15\xfa\xf5\xa9r'`" +
-	"\xd98\x9f\x0b\x0d\xaeJl\x04}\x0cr\x00\x9a\x99\xd3" +
-	"\x11\x9a\x86\x80\xda\xcd\xa1'\x00\xcb\xbfd\x1f\xda\x8b\x0e" +
-	"\xcd\xd8X\xb5\x9a\xb3Dh\xafv9D\xbf.\x86\xda" +
-	"\x00\xcbK\x7f\xd7~\xcf\x13s\x1e\xdcL\x8b!8_" +
-	"\x9c\x13\x0b7\xd0jc\xc2\xb4Z\xcd\xaa\x7f|\xf1\xe5" +
-	"\xdb\x89_\xd1j\xa1\xc0\xde\x18-\xf2Tx\xa7v$" +
-	"L\xffy&\xfc \x02\x96\xa7\x9e{}\xf7S7\xc4" +
-	"w\x90u\xb8\xda\xfa\xc6\xe8\xf3ZG\x94\xac\x17D\xff" +
-	"\x9f\x01\x96\xf7\x9dY\xfb\xe5S\xf7}.\xac\x95\x805" +
-	"\xad\xa8\xad\xaf=\xa4m\xaa%\xeb\x0d\xb5\x1f\x90\xf5\xde" +
-	"\xcd\xb7\xbe\xb4\xed\xf3M\xfb\xc8\x9aU{iGl\xa7" +
-	"\xb6'F\xbfv\xc5>\x01,\xff_\xfb7\x0f\xd7\xbc" +
-	"~\xf8\xb7\xa0\x8eA\xd7Iw\xd4OCP\xcaW\xb7" +
-	"\xdd\x80\x1fd\x17=\x1e\x98\xb9\xad\xbe\x99f>\x7f-" +
-	"\xdb\xa9\xde\xf3\xea\xe3\xe4\x0c\xe6N-\xa8o%_," +
-	"\xae'\xd7\xbf\xbagY\xef'\xbfN?K;\xe0\xd5" +
-	";x\xa4\xfe\x0f\xdac\xf5\xf4\xeb`=\xed`\xe0\xaf" +
-	"\xf3C\x87/}\xf52\x19G\xaa\x0f\xb7.\xfe\xa6\xb6" +
-	").\x0e\x17_\xca\x01\xcb\x0d+\x8e|\xdcZ\xdbt" +
-	"|D\xeb\xab\xb5\x9d\xda\x0c\x8d\xac\xaf\xd1\xc6\x91u\xc7" +
-	"\xcf\x1b?cG\x9aO\x82Z\x1f\xd8\x07\xa0\xa6\x8f=" +
-	"\xa4\xdd6\x96,\x97\x8f]\x84\xda5\xe3\"\x00eu" +
-	"\xec\xe5\xb1\xb7^\xb9\xed\x94sb7\xc6\xe3\x16\x8a\x18" +
-	"\x8f\xa3,x{\xd5\xc4\xb3\x87f\x9f8]\x951\x1d" +
-	"\x18\x89\x02h\xf3\xc7\x1d\xd6\x16\xd0Bsn\x1c\xf7\x1a" +
-	"\x05\xb9C\x9f\xf2\xfe?[6~Z\xed\x06N{\xad" +
-	"\x99\xf0Gm\xcc\x04\xb2V'\xfc\x84\xac\x87\xb4+\xcb" +
-	"W.\xcd_\x08\xf8\xfb\x81\xc6Z\xf2\xf7\xd0\xcfv=" +
-	"\\j\x89]\x1c\xd1\x9d\xa5\xc67\xb5\xf5\x8dd\xbd\xae" +
-	"1E\xebLz6|\xf4O\xcf|6\xccZx\xe8" +
-	"\xa1\x89{\xb5\x1d\x13\xc9z\xdbD\x91Zk\xff\xb2\xfc" +
-	"\xf7\x07\xb7\xec\xbf\x1c\x8c\xe5\xe9\xc9\x8dt\xe6?O\xa6" +
-	"X\x1eX\xfaS\xbej\xa8\xf4E\xd0)\xf3\xa6\xb4\x90" +
-	"\xc1\x8dS\xc8)W\x9e\xbf\xef\xc3\x97^Z\xf2U`" +
-	"\xdf\xfdSD\x9e\xdc\x92\xda9\x7f\xdf\xbe7\xbe\xa9\xbe" +
-	"\x12b\xdf\xcb\xa7\xec\xd5VN\x11Y5\xe5A\x84\x99" +
-	"\xe5\xa2\xd9\x9f\xb7\xcd\xf4u\x986\x0a\xb9B\xeb23" +
-	"\xb5\xa6d\x99\xdd\x9d\x88z\x94+\x00\x0a\x02\xa83\x9a" +
-	"\x01\xf4&\x8e\xfa,\x86\x88I\xba\x8b\xea\xcc\x85\x00\xfa" +
-	"t\x8e\xfa\\\x86\xf1t\xbe\xdb\xc4(0\x8c\x02\x0e\xf6" +
-	"\x9b\x96e\xf4\x98X\x07\x0c\xeb\x00\xe5'\xb8\xf3\x89." +
-	"\xb3\xb8\xd6,^\xd7\x9f\xe9)\x1a\xb6\xd9\xd4i\x14#" +
-	"F\xbf\xa5\xd7\xc9\xafu\xd0\xca\xed\x1c\xf5%\x0cU\xef" +
-	"s\x8b\x97\x01\xe8?\xe2\xa8\xff\x98\xa1\xca\x94$\xb9M" +
-	"\xd5\xc9r\x09G\xfdV\x86\x83\x96iY\x99|\x0ek" +
-	"\x80a\x0d`\xb9'_\xcc\x97\xecL\x0e\xd0\xf4\xb0\xc1" +
-	"B1\x9f6-\xcb\xdbj\xf5\xe9\x7f\x90\x8f\x94r6" +
-	"\x9d]\x91\xbb\x895\x00\xe8Q\x8ez\x92!\xfa\xab\x8f" +
-	"|\xa8LnM\xbei\x99i\x95\xb26V\x1c\xa9\xd5" +
-	"?\x92<\xd1\x8a\xe0\x89\xd0=\xd14\xffDm\x96X" +
-	"T\xfa\xd1(dn1\x8bV\x06x>\xe7\x9d R" +
-	"\xc8t\x8fv\x9a\xae\x0c\xb7M:\xcc$\xb9\x8fg\x1a" +
-	"\x01\xf4'9\xea/\x04\\{\x84\xbc\xf84G\xfd(" +
-	"m\x849\x1by\xb1\x05@\x7f\x8e\xa3~\x8c\xa1\xcay" +
-	"\x92\xc8\\}\x99\xf2\xe0\x05\x8e\xfaq\x86\xaa\x12M\xa2" +
-	"\x02\xa0\xbeB\xe0Q\x8e\xfaI\x86\x18Jb\x08@=" +
-	"A\xd81\x8e\xfa)\x86j\x18\x93\x18\x06P\xdf \xf0" +
-	"8G\xfd\x0cC^H\xcb\xa0\xa4\x8b\xa6a\x9b\xdd\xde" +
-	"8e\xe6\xba\xfdQ<\x9bYk\x06\x069\x99g\xf1" +
-	"5\xa5\\\xdasN|M&;<\xe3\\G,\xb0" +
-	"\xdbl#\xdd\xebd\xf5t\xcf\x19Z\x0d.\x04\xe8R" +
-	"\x90cW\x02\xc9\x1fL\xf8C\x8b\x09<Jx\x92p" +
-	"\xc6\x85K4\x15\x97\x01t%\x08\x9fD8W\x84W" +
-	"\xb4\x09\xd8\x0a\xd0\x95$|*\xe1JH8F\x9b\x8c" +
-	"\xd3\x00\xba\xc6\x13\xdeDx\x88\x0b\xe7hWc\x0b@" +
-	"\xd7$\xc2\xa7\x13\x1eV\x84\x7f\xb4k\x04>\x95\xf0k" +
-	"\x09\x8f\xd4&\xc5\x9d\x9d!\xd6i\"|\x162\xc4h" +
-	"\x12\x89\xf8f\x8a\xcfN'x.\x99\xd7`\x12k\x00" +
-	"\xb4\xd9\xc2\xfcZ\xc2\xaf\xc7\xe1\xf7b\xd8\x1dp\xc7&" +
-	"\xa0\xc4\xda\x0a\xf9l&= \x93\xcc\xb2e\x92\xa5\xb2" +
-	"\xa6a\xc9\x80\xa4z\xf3\xf9>\xcb\x1b\x05\x93\xb1*y" +
-	"#}\xe6\x00\xc6\x80al\xa4\xf0\xc4)<\x14\x9c\xb9" +
-	"28+q\x05@\xd7\xedt\x8a^\xf4\x93U3\xc5" +
-	"\xe9V\x11\x9eE?_\xb5\x8cp^7\xe1\x05\xf4S" +
-	"V\xeb\x17x/\xe1\xb6\x08\x0es\x82s\x07\xae\x06\xe8" +
-	"*\x10~7\xca\xc4\xd5\x06D\x8c\xef\"\xf8~\xf4s" +
-	"W[/r\xe2n\xc27\x8a\xd80'6\x1b\xc4\xf2" +
-	"\xf7\x12\xbe\x99\xf0(w\x82\xb3\x09\x9b\x01\xba\xee'|" +
-	"\x8b\x08\x8e\xe2\x04\xe7\x01\xb1\xfd\x8d\x84o%\xbc6\x94" +
-	"\xc4ZR\x08a\xbf\x99\xf0\x03\x84_\x15N\xe2U$" +
-	"\xdbb?\xfb\x09\x7f\x92\xf0\xbaH\x12\xeb\x00\xb4\xc7\x04" +
-	"\xfe(\xe1\xcf!\xfbnnH\x95\xfa\x0d\xabO\x8e\xd6" +
-	"d\x8d\x1e?\x03\xd2\x85\xd2\x0fM\xc3.A\xa4hZ" +
-	"\x01\xfe\x14+\xe6\x01s^\x14\x07W\x972\xd9\xee\xc5" +
-	"\xdd\xde8e\xe7\xfbL9\x1b/\x18v\xaf\x0cx\xfa" +
-	"Ni\x167\x8a=\x16\xd6\x03vr\x14X\xfd\xc8i" +
-	"W.d\x8d\xb4\xd9o\xe6\x00\xed\xd1HmI\x86\xe7" +
-	"\xfa(U\x12\x92\xd4\x0c\xe2\xaf\xdb9\xea\xbd\xfe%V" +
-	"Mb\xdcU\x1c\xf5\xac\x7f\x83\xd5\x0c\x91Z7G\xbd" +
-	"\xc0\x10]N\xeb'\xc6\xed\xe5\xa8\xdb\xc3\xefJ\x9b\xdd" +
-	"[4\x8d\xee\x91\xdd6bJW\xca\x81\x95\xe9\xc9\x19" +
-	"Y!\x08\x91\xacm\x8df\xe5|\xd4j\xea4\xe2E" +
-	"\xa3\x7f43O\xcfL\xab\xa9\xad\xd3 \xc3\xa0B/" +
-	"\xf4\x15Z\xc5vW\xa2\xa7\xf9\x12]}\xb4\x88\x91\xcd" +
-	"\"\x02C\x0c\xec\x9e9\x1f\\\xe4}\x09\xaa\x1c\xdd\x18" +
-	"t\xb4\xab\x1efc\xd0\xd1\xae0gZGpt\xb3" +
-	"\xefh\x9e\x91\x04\x1fP\x826\xcb6\xec\x92tp\xfc" +
-	"N#c\x0f\xe3t\xe69E\x1cgqn\x0d\xe6i" +
-	"\x977H\xe6\xd8\x86\x8d\x00][\xe8j\x0c\x05i}" +
-	"\x87\xb8z[\x09\xdf\x1d\xa4\xf5]\x82i\x86\xbc\xab\xe7" +
-	"nW{D\xdc\xc8\xdd\x04?*\x88\x03\x1d\xe28(" +
-	"pq#\x8f\x0aVg\x0es\xbc(n\xe4\x0b\x84\x1f" +
-	"\x17\xcc\xc1\x1d\xe6xE0\xc7Q\xc2O\x06\x99\xe3\x84" +
-	"\xc0\x8f\x11~*\xc8\x1co\x08F9N\xf8\x19\xc1\x1c" +
-	"Q\x879N\x0b\xfc$\xe1\xef\x08\xe6\xa8q\x98\xe3-" +
-	"Adg\x08?+\x98#\xe40\xc7{\xe2X\xef\x12" +
-	"~^0G\xd8a\x8e\x8f\xc4w\xcf\x12~\x81\xf0\x98" +
-	"\x92\xc4\x18\xd5^BN\xce\x11~\x89\xf0\xfaP\x12\xeb" +
-	"\xa9\x12\x13\xe7\xba@x\x94UD\xae\xe2\xed\xe1^\xe7" +
-	"N\xe0>XA\x08#\x92\xc0\xf7\xe0\x98A\xcb6\x8a" +
-	"\xf4<\x08\x01\xc3\x10`*md\xb3\x92\xa5R\xd9L" +
-	"\xae\xcf'\x90n\xd3J\x173\x05\x1b\"\xf9\xa2\x8f\xca" +
-	"\x97 \xf7\xe9\xad\xfa\xd5\xd1\xe6\xe4\x97L\xb7 =\xb9" +
-	"\x9bN\xf8%\x01\xa0\xd8~\xf5\xf3\xd1\xe0\xd9,%\xe3" +
-	"\xf52\x19\x07\x84Wm\xf2\xde\xbdA\x19['\xa2\xe9" +
-	"\xeb\x8c\xfb\xfe\xd3\xd6\x8b\xec\xf2u\x863'\x1b7\x08" +
-	"\xdc\xd7\x19\x85;\xd9X\xad3!\xc5\xc9\xc6\x07\x04\xee" +
-	"\xebL8\xe4dc@g\xb6\x8bl\x0c;\xd9\xb8M" +
-	"\xe0\xf2\xd2xo\x8c\x1db\x9b\xfe\x9d\xf1\xde\x18\xbb\x04" +
-	"\xbe\x9d\xf0\xfd\"\x19\x99\x93\x8c{\x04>\xe4\xcb\x18\xf7" +
-	"d\xac\xa5\xe22\xd5)N2\x1e\x14\xb8/o\xb1\x90" +
-	"\x93\x8c\x8f\x09\xfc\x00\xe1O#\xc3\xb6\\\xa9\x7f\xb5Y" +
-	"\x94<\x9c+Q\x0axYf\x14{f\xc9\x17\xa2Q" +
-	"\xec\x99\x1d\x1c\xb4\x04\x07s\x82\x83\xb9\xc1\xc1<\x99P" +
-	"\xab\xb3\xf9\xd5\xb3<^\x17\xa3\xd9\x15\xa3\x96\x8a\xd1\x9c" +
-	"\x8a\xd1\xdc\x8a\xd1\xbc\xd1\x1e<]f\x9c\x18\x9d2%" +
-	"\xc9C\x00\xb2\x08E\xaf\xe1\xa1>\xd4\x0cL\xdd\x10A" +
-	"\x94\x0d\x01\xf4JBu\xe0&`\xea\x1d\x11d\xb2%" +
-	"\x80^\x0d\xad\x9a+\x80\xa9+#\xc8e\x89\x89^\xaf" +
-	"A\xd5[\x81\xa9\x1d\x11Td\x93\x06\xbd*R\x9d\xbf" +
-	"\x10\x98:3\x12\xa7\x02\xa6\x1d\xcb\x9e$\x01@{\xe5" +
-	"\xfdi\xc76G\xd5\xdaq\xd0-\xe1\xda\xb1\x13\xfd3" +
-	"*\xa3\x89\x96S\x16Y\x10\xac\xad\xa8\x04\xaa\xe3\xa8\x8f" +
-	"gU\xb74\xe1\x97\xf1\x80\x98\x18\xee\xc3\x9b\xcd\x94\xa8" +
-	"2\xc9\x89S\xb9RW.\x8b\x15O\x93\xf0\x9c\xe4\xa8" +
-	"\xbf\xc30\x86\xdf\x94\x1d\x8dz\xeb&\x00\xfd\x0cG\xfd" +
-	",\xc3\x18\xfbw\xd9\x11\xa9\xf7H3\xdf\xe1\xa8\x9fc" +
-	"\x18\xe3_\x97\x1d\x99\xfa\x90d\xea]\x8e\xfay\x861" +
-	"\xe5J\xd9)r>\"\xf4,G\xfd\x02\xc3X\xe8_" +
-	"e\xa7\xcc\xf9\x94\xde\x13\xe78\xea\x97\x18\xc6\xc2_\x95" +
-	"\x9d:\xe7\"\xa1\xe79\xea\x7fg\x18\x8b|Y\x167" +
-	"L\xbdLg\xbd\xc4Q\xff\x9aa\x9ba\xd3\x8b\x17\x13" +
-	"~\x8f\xc9=\xa53av\x03\x00&\xfc~\x953;" +
-	"X4Eq\x8e\x09\xbf'\xe7\xccPa\xd4\x87\x09\xbf" +
-	"\x09\xe5\xc2\xc4\x95\x98\xf0\xdb7\x0e\x9c*\x9a\x85\xec\x00" +
-	"&\xfc\xa6\x85\x8b\x9bk\xcd\x9c\x8d\x09\xbf\x85\xe0\xee\xea" +
-	"{\x86\xa6\xfa\xf9`\x81x@\x8c\x97\xf1\xdeA\x1e\xdf" +
-	"\xcaQ\xdf\x1dx@\xec\"wm\xe7\xa8\xef\x0f\x94\x9f" +
-	"{\xc8\xdfC\x1c\xf5\x03\xfe\x03\xe2\x112\xdc\xed\x16\xaf" +
-	"\xae\x1c\xabGZ\xdc\xe2\xf5\x94\xaf\xc5~\xa5y\x8e\xfd" +
-	"7\xe5\xa5[\xcdH\xba\x97\xadJ\x87\xeeSV\xc66" +
-	"\x03\xd3\xb2\xf7\xe8L\xc7\xb3\x19\xcb\xf6ge7\xaeJ" +
-	"+Fh\x188\xaf9\x80jGv:\x1a$\xdf8" +
-	"I\xe9\xc8u\x94\xe6wq\xd4\xef\x0f8r==\xf7" +
-	"\xee\xe6\xa8od\x88\xae\x1f7\x90'\xee\xe5\xa8o&" +
-	"1A\xc7\x91\x9b(\x157r\xd4\xb7\xfa\x05\x91\xfa\x10" +
-	"\xc5f3G}\xfb0\xbe\x0d\x0a}\xbc7o\xf9\x8f" +
-	"\xb2\xef\xa3\xac\xc3[L\x91Bv\xa0\xba\x14o\xa9," +
-	"\xc5\xd1+\xc5[+Kq\xf4Jqz\xe3\xd5\x11>" +
-	">(\x93c\x04.KtT\x1c\x95\x9c \x96\xf7+" +
-	"\xf4\x10:*9Y\xe0~\x85\x1ef\x8eJVW\xe8" +
-	"\x11\xee\xa8du\x85\x1eU\x1c\x99\x9c!pY\xa1\xab" +
-	"5!G&g\x0a\\\x96\xe8)\xb3X\xcc\xe5e\x85" +
-	"\xdck\x88Lt\x87\xbc(u\x8b\x17[\xfe'r4" +
-	"b\xb1B\xc9\xc8\xbf\xa5\xb6p\xeb\xab\x99\xad\xa3\xd7\x16" +
-	"U\xe9\xf3]e\xcf23%\x94!(\x0c\xcdn\xd3" +
-	"\xad\x89U\xdf+\xd9\xb8\xfe\xd6{\xe5u\x17\x97\x99V" +
-	"\xbc\x14,\xbd\xdc$\xecX\x1b1\x9dN_\xa09\xd6" +
-	"<Rs\xac!\xd8\x1cs\xbbt/6\x04\x9bc\xcc" +
-	"m\x8e5\xf8\xcd17\xf1*zc^\xffG=\xd1" +
-	"\x10l\x8e)ns\xac\xc1o\x8e\xc5\xfb29\x99\x17" +
-	"(\xeby4<\x07\xe3j\xc9_\xb6y\x97\xbc\x8e(" +
-	"+)\x94\xb7\xef?\x01\x00\x00\xff\xffO\xa4dC"
+type Server_decisions_Params capnp.Struct
+
+// Server_decisions_Params_TypeID is the unique identifier for the type Server_decisions_Params.
+const Server_decisions_Params_TypeID = 0x899300726aaa5474
+
+func NewServer_decisions_Params(s *capnp.Segment) (Server_decisions_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return Server_decisions_Params(st), err
+}
+
+func NewRootServer_decisions_Params(s *capnp.Segment) (Server_decisions_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return Server_decisions_Params(st), err
+}
+
+func ReadRootServer_decisions_Params(msg *capnp.Message) (Server_decisions_Params, error) {
+	root, err := msg.Root()
+	return Server_decisions_Params(root.Struct()), err
+}
+
+func (s Server_decisions_Params) String() string {
+	str, _ := text.Marshal(0x899300726aaa5474, capnp.Struct(s))
+	return str
+}
+
+func (s Server_decisions_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_decisions_Params) DecodeFromPtr(p capnp.Ptr) Server_decisions_Params {
+	return Server_decisions_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_decisions_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_decisions_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_decisions_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_decisions_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_decisions_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_decisions_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_decisions_Params) Goroutine() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Server_decisions_Params) SetGoroutine(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+// Server_decisions_Params_List is a list of Server_decisions_Params.
+type Server_decisions_Params_List = capnp.StructList[Server_decisions_Params]
+
+// NewServer_decisions_Params creates a new list of Server_decisions_Params.
+func NewServer_decisions_Params_List(s *capnp.Segment, sz int32) (Server_decisions_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0}, sz)
+	return capnp.StructList[Server_decisions_Params](l), err
+}
+
+// Server_decisions_Params_Future is a wrapper for a Server_decisions_Params promised by a client call.
+type Server_decisions_Params_Future struct{ *capnp.Future }
+
+func (f Server_decisions_Params_Future) Struct() (Server_decisions_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_decisions_Params(p.Struct()), err
+}
+
+type Server_decisions_Results capnp.Struct
+
+// Server_decisions_Results_TypeID is the unique identifier for the type Server_decisions_Results.
+const Server_decisions_Results_TypeID = 0x880ff46e3a99f0d6
+
+func NewServer_decisions_Results(s *capnp.Segment) (Server_decisions_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_decisions_Results(st), err
+}
+
+func NewRootServer_decisions_Results(s *capnp.Segment) (Server_decisions_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_decisions_Results(st), err
+}
+
+func ReadRootServer_decisions_Results(msg *capnp.Message) (Server_decisions_Results, error) {
+	root, err := msg.Root()
+	return Server_decisions_Results(root.Struct()), err
+}
+
+func (s Server_decisions_Results) String() string {
+	str, _ := text.Marshal(0x880ff46e3a99f0d6, capnp.Struct(s))
+	return str
+}
+
+func (s Server_decisions_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_decisions_Results) DecodeFromPtr(p capnp.Ptr) Server_decisions_Results {
+	return Server_decisions_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_decisions_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_decisions_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_decisions_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_decisions_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_decisions_Results) List() (Decision_List, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Decision_List(p.List()), err
+}
+
+func (s Server_decisions_Results) HasList() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_decisions_Results) SetList(v Decision_List) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewList sets the list field to a newly
+// allocated Decision_List, preferring placement in s's segment.
+func (s Server_decisions_Results) NewList(n int32) (Decision_List, error) {
+	l, err := NewDecision_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Decision_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s Server_decisions_Results) Pinned() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s Server_decisions_Results) SetPinned(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// Server_decisions_Results_List is a list of Server_decisions_Results.
+type Server_decisions_Results_List = capnp.StructList[Server_decisions_Results]
+
+// NewServer_decisions_Results creates a new list of Server_decisions_Results.
+func NewServer_decisions_Results_List(s *capnp.Segment, sz int32) (Server_decisions_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[Server_decisions_Results](l), err
+}
+
+// Server_decisions_Results_Future is a wrapper for a Server_decisions_Results promised by a client call.
+type Server_decisions_Results_Future struct{ *capnp.Future }
+
+func (f Server_decisions_Results_Future) Struct() (Server_decisions_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_decisions_Results(p.Struct()), err
+}
+
+type Server_pin_Params capnp.Struct
+
+// Server_pin_Params_TypeID is the unique identifier for the type Server_pin_Params.
+const Server_pin_Params_TypeID = 0x8e835f2b2cb68aab
+
+func NewServer_pin_Params(s *capnp.Segment) (Server_pin_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return Server_pin_Params(st), err
+}
+
+func NewRootServer_pin_Params(s *capnp.Segment) (Server_pin_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return Server_pin_Params(st), err
+}
+
+func ReadRootServer_pin_Params(msg *capnp.Message) (Server_pin_Params, error) {
+	root, err := msg.Root()
+	return Server_pin_Params(root.Struct()), err
+}
+
+func (s Server_pin_Params) String() string {
+	str, _ := text.Marshal(0x8e835f2b2cb68aab, capnp.Struct(s))
+	return str
+}
+
+func (s Server_pin_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_pin_Params) DecodeFromPtr(p capnp.Ptr) Server_pin_Params {
+	return Server_pin_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_pin_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_pin_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_pin_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_pin_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_pin_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_pin_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_pin_Params) Goroutine() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Server_pin_Params) SetGoroutine(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s Server_pin_Params) Pinned() bool {
+	return capnp.Struct(s).Bit(128)
+}
+
+func (s Server_pin_Params) SetPinned(v bool) {
+	capnp.Struct(s).SetBit(128, v)
+}
+
+// Server_pin_Params_List is a list of Server_pin_Params.
+type Server_pin_Params_List = capnp.StructList[Server_pin_Params]
+
+// NewServer_pin_Params creates a new list of Server_pin_Params.
+func NewServer_pin_Params_List(s *capnp.Segment, sz int32) (Server_pin_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0}, sz)
+	return capnp.StructList[Server_pin_Params](l), err
+}
+
+// Server_pin_Params_Future is a wrapper for a Server_pin_Params promised by a client call.
+type Server_pin_Params_Future struct{ *capnp.Future }
+
+func (f Server_pin_Params_Future) Struct() (Server_pin_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_pin_Params(p.Struct()), err
+}
+
+type Server_pin_Results capnp.Struct
+
+// Server_pin_Results_TypeID is the unique identifier for the type Server_pin_Results.
+const Server_pin_Results_TypeID = 0x9f8c5c5efda827a4
+
+func NewServer_pin_Results(s *capnp.Segment) (Server_pin_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_pin_Results(st), err
+}
+
+func NewRootServer_pin_Results(s *capnp.Segment) (Server_pin_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_pin_Results(st), err
+}
+
+func ReadRootServer_pin_Results(msg *capnp.Message) (Server_pin_Results, error) {
+	root, err := msg.Root()
+	return Server_pin_Results(root.Struct()), err
+}
+
+func (s Server_pin_Results) String() string {
+	str, _ := text.Marshal(0x9f8c5c5efda827a4, capnp.Struct(s))
+	return str
+}
+
+func (s Server_pin_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_pin_Results) DecodeFromPtr(p capnp.Ptr) Server_pin_Results {
+	return Server_pin_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_pin_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_pin_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_pin_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_pin_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+
+// Server_pin_Results_List is a list of Server_pin_Results.
+type Server_pin_Results_List = capnp.StructList[Server_pin_Results]
+
+// NewServer_pin_Results creates a new list of Server_pin_Results.
+func NewServer_pin_Results_List(s *capnp.Segment, sz int32) (Server_pin_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0}, sz)
+	return capnp.StructList[Server_pin_Results](l), err
+}
+
+// Server_pin_Results_Future is a wrapper for a Server_pin_Results promised by a client call.
+type Server_pin_Results_Future struct{ *capnp.Future }
+
+func (f Server_pin_Results_Future) Struct() (Server_pin_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_pin_Results(p.Struct()), err
+}
+
+type Server_weigh_Params capnp.Struct
+
+// Server_weigh_Params_TypeID is the unique identifier for the type Server_weigh_Params.
+const Server_weigh_Params_TypeID = 0xa4a8b3de95287bbf
+
+func NewServer_weigh_Params(s *capnp.Segment) (Server_weigh_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_weigh_Params(st), err
+}
+
+func NewRootServer_weigh_Params(s *capnp.Segment) (Server_weigh_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_weigh_Params(st), err
+}
+
+func ReadRootServer_weigh_Params(msg *capnp.Message) (Server_weigh_Params, error) {
+	root, err := msg.Root()
+	return Server_weigh_Params(root.Struct()), err
+}
+
+func (s Server_weigh_Params) String() string {
+	str, _ := text.Marshal(0xa4a8b3de95287bbf, capnp.Struct(s))
+	return str
+}
+
+func (s Server_weigh_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_weigh_Params) DecodeFromPtr(p capnp.Ptr) Server_weigh_Params {
+	return Server_weigh_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_weigh_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_weigh_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_weigh_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_weigh_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_weigh_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_weigh_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_weigh_Params) Weight() (Weight, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Weight(p.Struct()), err
+}
+
+func (s Server_weigh_Params) HasWeight() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_weigh_Params) SetWeight(v Weight) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewWeight sets the weight field to a newly
+// allocated Weight struct, preferring placement in s's segment.
+func (s Server_weigh_Params) NewWeight() (Weight, error) {
+	ss, err := NewWeight(capnp.Struct(s).Segment())
+	if err != nil {
+		return Weight{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// Server_weigh_Params_List is a list of Server_weigh_Params.
+type Server_weigh_Params_List = capnp.StructList[Server_weigh_Params]
+
+// NewServer_weigh_Params creates a new list of Server_weigh_Params.
+func NewServer_weigh_Params_List(s *capnp.Segment, sz int32) (Server_weigh_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[Server_weigh_Params](l), err
+}
+
+// Server_weigh_Params_Future is a wrapper for a Server_weigh_Params promised by a client call.
+type Server_weigh_Params_Future struct{ *capnp.Future }
+
+func (f Server_weigh_Params_Future) Struct() (Server_weigh_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_weigh_Params(p.Struct()), err
+}
+func (p Server_weigh_Params_Future) Weight() Weight_Future {
+	return Weight_Future{Future: p.Future.Field(0, nil)}
+}
+
+type Server_weigh_Results capnp.Struct
+
+// Server_weigh_Results_TypeID is the unique identifier for the type Server_weigh_Results.
+const Server_weigh_Results_TypeID = 0xaf6e81560776145f
+
+func NewServer_weigh_Results(s *capnp.Segment) (Server_weigh_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_weigh_Results(st), err
+}
+
+func NewRootServer_weigh_Results(s *capnp.Segment) (Server_weigh_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_weigh_Results(st), err
+}
+
+func ReadRootServer_weigh_Results(msg *capnp.Message) (Server_weigh_Results, error) {
+	root, err := msg.Root()
+	return Server_weigh_Results(root.Struct()), err
+}
+
+func (s Server_weigh_Results) String() string {
+	str, _ := text.Marshal(0xaf6e81560776145f, capnp.Struct(s))
+	return str
+}
+
+func (s Server_weigh_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_weigh_Results) DecodeFromPtr(p capnp.Ptr) Server_weigh_Results {
+	return Server_weigh_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_weigh_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_weigh_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_weigh_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_weigh_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+
+// Server_weigh_Results_List is a list of Server_weigh_Results.
+type Server_weigh_Results_List = capnp.StructList[Server_weigh_Results]
+
+// NewServer_weigh_Results creates a new list of Server_weigh_Results.
+func NewServer_weigh_Results_List(s *capnp.Segment, sz int32) (Server_weigh_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0}, sz)
+	return capnp.StructList[Server_weigh_Results](l), err
+}
+
+// Server_weigh_Results_Future is a wrapper for a Server_weigh_Results promised by a client call.
+type Server_weigh_Results_Future struct{ *capnp.Future }
+
+func (f Server_weigh_Results_Future) Struct() (Server_weigh_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_weigh_Results(p.Struct()), err
+}
+
+const schema_d1f2a7c4b8e63590 = "x\xda\xbcY}pSWv\xbf\xe7^IO\xfe\x10" +
+	"\xd2\xf3\x13\x0b\x98\x0f\x81\xc7L\xc1\x85\x1d0\xd0\x12O" +
+	"2\xf2\xd2eSv\xd8\xc1\xcf^XJC\x97\x87\xfc" +
+	"l\xab\x96%\xa1\xf7d\xf04YC6i!\x03\x1b" +
+	"\xd2\xc0\x0cfL\xcb\xe7\x94\xb0\x9b\x0fh\xc8\xc4i(" +
+	"\xd0\x81\x04\x12\xe8@J2\xc94\x1f\xd0\x81\x042\x90" +
+	"\x81NhCH\xa2\xce\xb9\xef\xbd\xfb\x9ed;\x90\x7f" +
+	"\xfa\x9f\xeeOG\xf7\x9e{\xce\xb9\xe7\xe3\xa7\x19?\xab" +
+	"h\xf4\xcd\x0c\x1d\xad$T\xdd\xe2\x0f\x14>\xfe\xec\xd8" +
+	"\xc5\xad\x8b'\xfe\x1dQG\x00\x146\xcf\xf9\xf4\xd5\x13" +
+	"\xff\xf4\xdf\xe7\x89\x1f$B\x94\xf9\x81C\xca/\x02\xf8" +
+	"iA`5\x81\xc2{7\xfb\x1a\xd2_\x86\xd7\x13u" +
+	"$\x00\xb1\x84f\xed\x0b4\x00\x01\xe5y.\xa1]M" +
+	"\xfb{WD\xb8\x04#\xc4\x87\x02c\xa4\x1a\x14\x98$" +
+	"\xbdH\xa0\xf0\x14\xbdd>|`\xea\xfa\x92\xf3PP" +
+	"9\"\xedVNJ\xf8\xe9\xb8\x14'\xf0\x89\xf9\xcb\x03" +
+	"\x7f\x9d{v\x83:\x12\xa8\xbd\xd5%\xa9\x1e\xb7\xba&" +
+	"\xe1Y\x8b\xfe\xa5\xf17/\xcezzc\x916\x0b\x82" +
+	"U(\xa1\x06\xf1\xb0\xb2\x15\xffs\xfb\xab\xf7\"\xbf\xc3" +
+	"\xc3\xfc\x9e\xcbQ<\xe3Fp\xbbr;\x88\xbf\xb9\x15" +
+	"|\x1a\x08\x14~\xff\xd4+\xd3\xfe\xf8\xd7\xbf\xfd\x9dW" +
+	"\xf7\x9er\x8a\xdb=V\x8e\xdbM\xbc\xfc\xf6\xce\x83\x0f" +
+	"\x86\xfbp\xbb@\xe9vc*^S&U\xe0o\xc6" +
+	"W\xfc)%P\xd8s\xa1\xfb\xab\x83\x8f\x7f\xc1\xa5}" +
+	"\x1ein\xcf\xe5\xa1\x03\x8a\x1eBi-\xf4\x09J\xef" +
+	"\xfd\xa3\xfd\xdf\xfe\xd5#\x1b\xff\x91\xc8#\xc1>;\x1f" +
+	")\x07\xe2+\xec\xde\xb8\xf4\xe8\xd6/6\xec\xc1}h" +
+	"\xa9\x87\x96G\xb6+z\x04?i\x91\xcf\x08\x14\x8e\xfe" +
+	"\xcd\x94\xad\x1f\xff\xf3\xfe\xbdE6\x99#s\x9b<$" +
+	"\xa3\xd5\xfe\xa4\xf1\xbbg\xcb\xde>\xf4{\xcfA}r" +
+	"\x0d\x1e4)\xfe |\x92z\xf8\x05\xcf7\xeb\xe4:" +
+	"\xfc\xe6\x8b7SM\xf2o\xdex\x81x\\\x91\x94\xb9" +
+	"\xdbW\xf1M\x7f\x1d\xed\x96\x96\xacK\xbf\xe8\xf9\xe9Y" +
+	"\xb9\x1a\x7f\xfa\xc6\xae\xe6\x8e\xcf\xfe!\xf1\x0aj\xcfJ" +
+	"\xb5?,\xff\x9brD\xc6O\x032j\xdf\xff\xd6\xe3" +
+	"s\xfe\xfe\xeb7\x07J\xaf\xca\x0d\xbc\xa9\xea\x80\xb2\xb5" +
+	"\x0a?=S\x85\xc2=\xff\xf5\x80\xff\xd0\xcd;\xc7Q" +
+	"X*\xb5\xaf\xae\xbc\xa3\xacRP\x8f.e\x11#P" +
+	"\xa8Z6\xf0iCy\xed\xa9!\xa5\xcbFmW\xe4" +
+	"Q(\x1d\x1a5\x0a\xa5\xe7\xffm\xf5\xe7t\xa0\xee\x0c" +
+	"\x91Gx\x94&\xa0<P}@\xf9I5J>T" +
+	"-Qe\xc3X\x89\x90\x82\xfc\xa3[?Zz\xf7/" +
+	"\xceY\xb7\xb7l\xbej\xec<4O\xcf\xd88\xbe\x9b" +
+	"\x15c/\x1e\x98y\xfa|I\xd0\xcf\x07)H\x88\xb2" +
+	"c\xec!e\x1fn4k\xd7\xd871\x10\xe7\xab\x13" +
+	">\xfe\xdf\xfa\xf5\xd7Jm\xc6P\xd7\xae\xf1o)=" +
+	"\xe3y|\x8c\xff\x15J\xf7+w\x17/_\x94\xb9\xee" +
+	"\xb1\xfd\xad\x09<r\xfa\x7f\xbb\xe3\xd9|}\xe8\xc6\x90" +
+	"\xb6\xff`\xc2;\xca\x95\x09\xfcQM\x88\xe1>\xe3^" +
+	"\x09\x1c\xfb\x8f\xc3\x9f\x0f\x92\xe6\x16\xba\x1d\xdb\xad|\x1b" +
+	"C\xe9;1\x1e\xdd\xdd\xff\xb9\xf8_\x9f\xdb\xbc\xf7\x96" +
+	"7$\xe6\xd4T\xf38\xab\xc1\x90\xd8\xbf\xe8/\xd9\x8a" +
+	"\xfe\xfcm\xafQ\xfaj\xf8\xf3\xddU\x83F\xb9\xfb\xda" +
+	"\xe3\x97\x8e\x1e]x\xc7\xa3\xf7\xf9\x1a\x1enMg\xfe" +
+	"=\xb7\xe4\xa9\xc3wQ\x93\xa0G\x13\x9e$\x06j^" +
+	"S\x8e\xd7\xa0\xf4\x91\x1a\xfer\x96\xc4\xb6?\xb0g\xcf" +
+	"\xd9\xefJ\x1f9\xbf\xe5\xc1\xc9\xbb\x95\x81\xc9(}x" +
+	"\xf2\xd3@\xa6\x17rzW\xc6\xd4\x13?\x86\x84\x96M" +
+	"g\x1b\x9a\xf5X[\xde\xd0[\x9b\x00\xd4 \xf3\x11\xe2" +
+	"\x03B\xe4\xa9u\x84\xa8\xb5\x0c\xd4\x19\x14\x00\xa2\xf8\x92" +
+	"\xe4\xe9\xf3\x08Q\xa70PgS\x08'2\xad:\x04" +
+	"\x09\x85 \x81\xde.\xdd0\xb4v\x1d*\x09\x85J\x02" +
+	"\xe2\x08f\x1d\xd1\xa2\xe7\xba\xf5\xdc\x8f[\xf5D\xd2H" +
+	"f\xd2Fms\\7\xf2)\xd3\x18\xea\xc0F\xf7\xc0" +
+	"\x87\x1a\x08Q\xe72P\x7fJ!\x9cJ\x1a&\x8c " +
+	"\xd0\xc4\x00\"\xae\x81\x08 \x18\xcf&\xd3i\xbd\x15\x80" +
+	"P\x80a\x15\xe8J\xb6\xe74S\xafm\xd2r\x92\xd6" +
+	"e\xa8\x95\xe2\xf4\xf9x\xb5F\x06\xeaB\x0a\xb2s\xfc" +
+	"\x82fB\xd4?g\xa0\xfe\x92\x82L}Q\xf4\xb2\xac" +
+	"\xa2\xe4B\x06\xeaR\x0a\xbd\x86n\xe0\x85\xa0\x8cP(" +
+	"#Ph\xcf\xe42y3\x99&\xa0;Xo6\x97" +
+	"I\xe8\x86\xe1\xd8\xaa\xd4\xfc\x7f\x96\x91\xf2i\x13\x8d\xef" +
+	"\x13\xda\x84\xaa\x08Q\x83\x0c\xd4(\x05pw\xbf\x97U" +
+	"\x9bbZ\x0e\xaf\xe51\xea<\xd7\x8b\xe2Z\xd3\xf1Z" +
+	"\xd3\x18\xa8s\xef\xef\x06\xc3\x9c\x9bL\xb7ej\x9b\xb9" +
+	"\x1f\xa1\xc8\x94\x0d\xae)\x85%\x97y-\x09\xb6%k" +
+	"\\K\xc6\x0d\xbe\xa9\x08 -\x9b\\\xa2\xe7\x8c$a" +
+	"\x99\xb4c9)\x9bl\x1d\xce\x8a-If\xeah\xc4" +
+	"qB\x8f\xc3\xd5\x84\xa8/1P_\xf7\xdc}\x00\x0d" +
+	"\xf22\x03\xf5\x18*B-E\x8e\xd4\x13\xa2\xbe\xca@" +
+	"=AAf,\x8a\xa5O>\x8e\xf1\xf8:\x03\xf5\x14" +
+	"\x05\xd9\x17\x8c\x82\x8f\x10\xf9$\x82\xc7\x18\xa8g(\x80" +
+	"?\x0a~B\xe4\xd3\x88\x9d`\xa0\x9e\xa3 \x07 \x0a" +
+	"\x01B\xe4\xb3\x08\x9eb\xa0^\xa0\xc0\xb2\x09\x11\x0c\x89" +
+	"\x9c\xae\x99z\xab\xb3\x8e\xe9\xe9Vw\x15N%\xbbu" +
+	"\xcf\"-\x1eX\xb8-\x9fN8\xc6\x09\xb7%S\xf7" +
+	"zj\xd9d\x1a\xa3\\\xeb2\xc8\x0f\x8b\xf2\xb5\xb6o" +
+	"\x1a~X\x94\x0f\xf7\xfel\xf7\xfc\xc4\x8c\x9bZ\xa2\xc3" +
+	"J2S\x1c}\x942\x98GH\x8b\x0f\x18\xb4D\x00" +
+	"U\xa2\\%%\xc4\xf1 \xe2Q\xc4)\xe3Z)2" +
+	"4\x13\xd2\x12A|\x1c\xe2\xcc\xc7}\xa5\x8c\x81\x06B" +
+	"Z\xa2\x88OD\xdc\xe7\xe7\xeeR\xc6C\x0d!-\xa3" +
+	"\x11\xafE\xdc\xcf\xb8\xcb\x94IPOH\xcb8\xc4\xa7" +
+	" \x1e\xf0q\xaf)\x939>\x11\xf1i\x88K\xe5Q" +
+	"\x9eB\xa7\xf2}j\x11\x9f\x01\x14 \x18\x05\xacZ\xd3" +
+	"\xf9\xb1S\x10\x9e\x8d\xe2e\x10\x852B\x94\x99\\|" +
+	"\x1a\xe2sa\xb0\xfd\x06e\x04{\xad\x13\x10X<\x9b" +
+	"I%\x13=\"\xf4\x0dS\x84~,\xa5k\x860|" +
+	"\xac#\x93\xe94\x9c\x95\xf7\x89\x94<)\xa9S\xef\x81" +
+	"\x10\xa1\x10\x1a\xca=at\x0f:g\xb6p\xcerX" +
+	"FH\xcb#x\x8b\x0ep\xe3E\xd1\xf9\xedV \x9e" +
+	"\x02\xf7\x15)In\xbcV\xc4\xb3\xe0>$\xa5\x8b\xe3" +
+	"\x1d\x88\x9b\xdc9\xd4r\xce*XIHK\x16\xf1G" +
+	"A<'\xa5\x87\xfbx\x0d\xc2O\x80\xfb\xa2\x94u<" +
+	"&\x1eE|=\xf7\x0d\xb5|\xf3$\xdf~-\xe2\x1b" +
+	"\x11\x0f2\xcb9\x1b\xa0\x8e\x90\x96'\x10\xdf\xcc\x9d\xe3" +
+	"\xb3\x9c\xb3\x89\xab\xbf\x1e\xf1-\x88\x97\xfb\xa3P\x8e\x1d" +
+	"\x15\x97\xdf\x88\xf8~\xc4+\x02Q\xa8 D\xd9\xc7\xf5" +
+	"\xd9\x8b\xf8K\x88WJQ\xa8$Dy\x9e\xe3\x7f@" +
+	"\xfcU\xa0\xf7\xceX\xb1|\x97ft\x8aU[Jk" +
+	"w# \x91\xcd\xffL\xd7\xcc<\x91r\xba\xe1yg" +
+	"|\xc7\x0c\x81\xb4\xe3\xc5\xde\x95\xf9d\xaauA\xab\xb3" +
+	"\x8e\x99\x99N]|\x1b\xcejf\x87pxb\xb5\x10" +
+	"\x0bk\xb9v\xc3)\x9e\x88\x8d\x18:\xec\x0a\xd9\x94\x96" +
+	"\xd0\xbb\xf44\x01sP\xaa\x1d\x9ca\xac\xeco\x10R" +
+	"\x1aP\x0b\x93,\xdd\x89\xe1\x14\x11\xb9G\xc3\xdc\xf3\x08" +
+	"\x03\xb5\xc3}\xe8\xb2\x8eif\x05\x035\xe5\xber9" +
+	"\x89\xe9\xb8\x95\x81\x9a\xa5\x00v6\xee\xc2Z\xd1\xc1@" +
+	"5\x07\xbf\xa7\xb8\xd9\x91\xd3\xb5\xd6\xa1M;d\xd8\x17" +
+	"\xdfd\xb5\x9el\xef\xb0\xb2%\x0cW<E\xedlp" +
+	"[\xa0Az\xf0\x8dL\x88\xb8M<\x01\x88\x0c{\xae" +
+	"\x91lOk)nD)e\x1a\xc3IY\x87\x18\xb5" +
+	"MZ\x18\xf3\xf90bNN\xd6\x8d\xdax\xd3\xf7\xb7" +
+	"\x01\x8d\xf6Uj\x86\xbf\x8a\xa4\xa5R\xf7\xe8\xa5,\xab" +
+	"\xf1\x08`\x1e\xe5\xa9%\xf4\xb0\xa3\x0e)\x89\x82jo" +
+	"\x14\xd8F\xd5\xab\xbdQ`\xf7Y\xc9\x86!\xa2\xa0\xce" +
+	"\x8d\x02\x96\x14u\xd3S`\xe3\x86\xa9\x99y\xe1\xfd\xf0" +
+	"j-i\x0e*\x95v\x90\xfeJ\x0f\xa3\xbfJ\x14\xac" +
+	"\x19J\xc1zWA\xb0\x9b\x86\xe4<W?\x99\x81\xad" +
+	"`\x83\xab \x8f<\xe7\x99vk\xa9\xbc\xa8\xd9\xa5\x05" +
+	"\xc0\x09\x9c\x0aB\xa1\xc2\xa3'u\x0c\xce}\xb3 \xdd" +
+	"\x06\x19T\xf6A\x91\xa2\xb7B5!-\x9b1\x07\xf5" +
+	"{\xebg\x1f\xcfq[\x10\xdf\xe9\xad\x9f;xJ\xef" +
+	"wr\x9cmVe\x1fO};\x11\xfe\x03\xcf\xd0`" +
+	"e\xe8\xe78\xceS\xdf1^>\xa9\x95\xa2\x8f\xf0\xd4" +
+	"\xf7:\xe2\xa7x\x8afV\x8a>\xc9S\xf41\xc4\xcf" +
+	"xS\xf4i\x8e\x9f@\xfc\x9c7E\x9f\xe5\xa9\xfb\x14" +
+	"\xe2\x17x\x8a\x0eZ)\xfa<\xc7\xcf \xfe>O\xd1" +
+	"eV\x8a~\x97W\x8c\x0b\x88_\xe4)\xdao\xa5\xe8" +
+	"\x8f\xf8\xb5>D\xfc*O\xd1\x01+E_\xe1\xe7^" +
+	"D\xfc:\xe2!_\x14B\x84(\xd7x\xdd\xbe\x8c\xf8" +
+	"M\xc4G\xf8\xa30\x82\x10\xe5\x06\xbf\xd7u\xc4\x83\xb4" +
+	"(\xc2\x8aZO\xdb{M\x84\xb9`Q\xe6\x1d2\xdb" +
+	"\xdeG2\xef5L-\x87\xdd\xa1\x9fP\xf0\x13\x88%" +
+	"\xb4TJ\x94\x83X*\x99\xeet3u\xabn$r" +
+	"\xc9\xacI\xa4L\xceEEk\xc6\xdc:R\xdat\xc6" +
+	"\xad\xf8\x12\xcf\xc2[\x07\xc4|%\x06gk\xbe\x1a4" +
+	"\xb5h,\x95\xc2`\x9c+\x82\xb1\x87[\xd5D\xeb\xad" +
+	"\xf5\xf6\x0b\x8fqo\xba\x05\xddn\xff\x95u<\xba\xdc" +
+	"\x82\xce\xa8\x15\x8dOr\xdc-\xe8>fEciA" +
+	"\xf7\xfb\xach\xdc\xc4q\xb7\xa0\x07\xfcV4z\x0a\xfa" +
+	"6\x1e\x8d\x01+\x1a\xb7r\\<\x1a\xa7\x99\xeb\xe3j" +
+	"\xbao\xc6i\xe6vp|\x1b\xe2{y0R+\x18" +
+	"wq\xbc\xdf\xed\x17\x98\xd3/\xd4\x17=\xa6J\x9f\x15" +
+	"\x8c\xcfq\xdc\xed#B~+\x18\x9f\xe7\xf8~\xc4_" +
+	"\x06\x0a\xf1t\xbek\xa5\x9e\x13\xc5,\x9d\xc7\x10p\xa2" +
+	"L\xcb\xb5\xcf\x10\x03\x82\x96k\x9f\xe9]\xd4{\x17\xb3" +
+	"\xbc\x8b\xd9\xde\xc5\x1c\x11P+S\x99\x953\x9c\xe2\xc8" +
+	"W3\x8bV\xf5E\xabYE\xab\xd9E\xab9\xc3u" +
+	"\x96-z\x18\xab\x05F\xcaD\xe6'DP5\xe0P" +
+	"\x97\xf2\xad:B\xe5+\x12\x80`\xdf\xc0!N\xe4\x0f" +
+	"~N\xa8|^\x02*\xf87p\x98&\xf9\xe42B" +
+	"\xe5#\x120A\xc4\x80C\xec\xc9\x07\x1b\x08\x95\xf7I" +
+	"\xe0\x13l,8\\\x8b\xdc7\x8fPy\x93\x04~\x87" +
+	"\\u9]y]3\xa1r\x8f\x04\x01\xc1\x84\x82\xc3" +
+	"Jb\x0bBeM\x02I0\x8c\xe0p~\xf2\xe2z" +
+	"B\xe5\x05R\x18g\xe2F(85\x9b\x10\xd2X\xfc" +
+	"&\x1b!n\x95\xfdF\xe8\xb5\xd9\x88F|\xcb\xd6\x08" +
+	"O\xc0h\xc4\\\x93n\x84\x18\xaf\x09\x8d\xd0\x04\xaeM" +
+	"}\xc3U|\xa7\x0f\xf3R\x088qW2PG\xd3" +
+	"\x92\xac\x10q\xc9\xb5\x92\xf6\xc4\xf6\xd9/\xf4\x18gs" +
+	",\xa7\xf9*\x0b\x05\xbe\xe3y\xacmg\x18\xa8\xefS" +
+	"\x08\xc1w\x05\xab4\xbe\xfbsB\xd4\x0b\x0c\xd4\x8b\x14" +
+	"B\xf4\xdb\x82U\x1c?\xc2\xe2\xf8>\x03\xf52\x85\x10" +
+	"\xfb\xa6`U\xc7KX\xbe?d\xa0^\xa5\x10\xf2\xdd" +
+	"-X3\xf5\x15D/2P\xafS\x08\xf9\xbf.X" +
+	"S\xf55,\xb9\x97\x19\xa87)\x84\x02w\x0a\xd6X" +
+	"}\x03\xd1\xab\x0c\xd4/)\x84\xa4\xaf\x0a\xfcE\xcb\xb7" +
+	"\xf0\xae7\x19\xa8\xdfP\x88k&\x8e2\x10q\xc9g" +
+	"\xfb\x96\xd6\x17z+!\x04\".\x91m}\xdb\x9b\xd3" +
+	"9\x09\x06\x11\xf7\xef\x00\xeb\x1b\x9c\xc3;!\xe2r\xd0" +
+	"6\x8c\xb9\x19\".\xa9j\xc1\xb1\x9c\x9eM\xf5@\xc4" +
+	"\xa5\x12m\\\xef\xd6\xd3\xd8\x1a\x0a\xaa\xce\xd6\xea>]" +
+	"S\xdaV\x19\x847V\xa3\x85\xbf\xfb\xd0\xe2[\x18\xa8" +
+	";=}\xcb\x0e4\xd76\x06\xea^\x0f\xdb\xb1\x0b\xed" +
+	"\xdd\xcf@\xdd\xef6V\xfbPp\xa7\xcd\x95\xd8\xe5_" +
+	"\x1e\xa8\xb7\xb9\x92sn\xedw\x89\x8d\xcb\xf4\x87\xb0\x19" +
+	"\xf6\x98*\xca\x8b\xf8\x0f\xc4*/1#i\xea\x9e\xaf" +
+	"\xc5\xbf\x16\xd6\xd7%\xdc\x9f \xd4Kj\xd3\x10\xfc\x94" +
+	"\xcd\x81\x90RC6Y5O\xf4TQa\xc8\xc70" +
+	"\xcc\xd70P\x9f\xf0\x18r\x1dv\x85\x8f2P\xd7\xbb" +
+	"\x0d\xe0\x93h\x89\xb5\x0c\xd4\x8d\x9e\x06p\x03\x86\xe2z" +
+	"\x06\xea\x16w\xd2\x95\x9fA\xdfld\xa0n\x1b\x94\xdf" +
+	"\xbd\x8dE\xb8#c\xb8\xcd\xea\xfdT\xf2\xc1T\xae\x94" +
+	"M\xf5\x94r,\xf5\xc5\x1c\x0b8\x1cKC1\xc7\x02" +
+	"\x0e\xc7\x82=e%\xe2\xa3\xbdey$\xc7\x05\xf7\x02" +
+	">\xab*\x8f\xe1\xdb\xbb\xd4\x8b\x1f\xac\xaa<\x9e\xe3." +
+	"\xf5\x12\xa0VU.\xa5^$fU\xe5R\xea%\xe8" +
+	"\xb3\xca\xf2T\x8e\x0b\xeaE.\xf3[ey:\xc7\x05" +
+	"\xf7\x12\xd3s\xb9tF4\xd4\x1d\x1a\x8fD{\xc9r" +
+	"\xa2N\xb2\\\xfd\xffK\xf9\x1br\xd2\xc3`d\xdf3" +
+	"\x98\xd1\xfb\x981\x8b\xc3\xe7^3c\xb3\x1e\xb3xv" +
+	"Oa\xa8\xb3\xb9\xe5\xdaA\x9c\xba\xf8;\xe9{\xdf\x95" +
+	"C\xa27\xebF8\xef\x9d[\xed \xfc\xa9\x1e\xb7\xaa" +
+	"Y)\x9d\x84\xf1\xb6\x14\x1d\xd6\xea\x8dC\x8d\xb7c." +
+	"\xcd\xe4\xd0I:o\xc6=tR\xc0\xa1\x93\xea\x8a\xe9" +
+	"$\xc9\xa1\x930>S\x88\xaf\xf1\xd0Iy..X" +
+	"&A'\x95v\xab\xce\xacR\xda\xad:\xb3\xca:>" +
+	"R\xb9\xdd\xaaC'\x95t\xab3\xcb\x1b\xc1\xea\x0f7" +
+	"\xf0\x8d\xdcv\xd5\xe1\x936\xf1\x83\xddv\xd5\xe1\x93\x9e" +
+	"\xe1\xf2\xa2]u\x1c\xed$S3\xd9\xa5;s\xc1P" +
+	"\x04l\xb8-\x97\xe9\x12\x01o\x8a\xa7\x10\xeeL\xa6\xc5" +
+	"\x80\x11\xcf\xe9\x9a\x91\x11\xf3G\x0c\x87e1\x07H\xab" +
+	";\xc4\xbc\x1a63\x99N1\x86t\xa63\xab\xd3\x0e" +
+	"\x1d\x10_\xa9\xb7er\xba3\xac\xc6\xb46S\xcf\x0d" +
+	"\x1a]\xedX\x98\xdf-\xe9\xd6\x9f\x1b\x1e^\xben(" +
+	"^\xbe\xca\xcb\xcb\xdb\x7f\x10\x1c\xa9\xf2\xf2\xf2\xd4\xe6\xe5" +
+	"\xab\\^\xdeNBE\xb4\xbcC\xf2\xca\xa7\xab\xbc\xbc" +
+	"\xbc\xcf\xe6\xe5\xab\\^\xde2\x8dm'\x10\xa4\x1dh" +
+	"\x8eMa\xa5k~}\x8dH\xcd \xd8\x06\x10\x99\xf8" +
+	"\xff\x02\x00\x00\xff\xff\x1c:\xdck"
 
 func RegisterSchema(reg *schemas.Registry) {
 	reg.Register(&schemas.Schema{
 		String: schema_d1f2a7c4b8e63590,
 		Nodes: []uint64{
 			0x87205595e0c0e7de,
+			0x880ff46e3a99f0d6,
 			0x8810607f056ee861,
 			0x8829aa4774e1028a,
+			0x899300726aaa5474,
 			0x8c8f33af7e40bb4f,
 			0x8e10d6f8f5f66009,
+			0x8e835f2b2cb68aab,
 			0x990f3cb1a0cbe420,
 			0x99ee82b1f876d4a3,
+			0x9f8c5c5efda827a4,
 			0xa389ee95bf588ca2,
+			0xa4a8b3de95287bbf,
 			0xabb2cb0993fe4036,
 			0xae476cdf013c3f21,
 			0xaec67e11506cc7ee,
+			0xaf6e81560776145f,
 			0xb6639ee76852a1c6,
+			0xb9c7fa923582ca9c,
 			0xc1f9f0b20539e279,
 			0xc8240a3ae6b95a12,
 			0xcc2ab902ea1a8645,
@@ -3697,6 +4711,7 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xf1a490a9be55db76,
 			0xf5759c60035b4fa8,
 			0xf94cbfbfe182bafb,
+			0xfbb58a5672cecc50,
 			0xfecda3a3399a1f56,
 		},
 		Compressed: true,

@@ -38,6 +38,7 @@ type Source interface {
 	// Migrate has a goroutine go to a process, and waits for a while until it is
 	// there.
 	Migrate(ctx context.Context, id, goroutine uint64, process int) error
+	Placer
 }
 
 // NoSession is the error about a session that a source does not have.

@@ -42,6 +42,7 @@ const (
 	stayFirst  = 200 * time.Millisecond
 	stayMost   = time.Minute
 	stayForget = 5 * time.Minute // after which a goroutine is as any other
+	askedStay  = 5 * time.Second // half of how long one stays that the user moved
 	failFirst  = 500 * time.Millisecond
 	pauseFirst = time.Second
 	pauseMost  = 5 * time.Minute
@@ -71,6 +72,14 @@ func (c *Combined) state(g uint64) *state {
 
 // Pin has a goroutine stay where it is, or not any more.
 func (c *Combined) Pin(goroutine uint64, pinned bool) { c.state(goroutine).pinned = pinned }
+
+// Moved tells of a move that somebody else decided on. The goroutine stays there for a while; for good
+// only if it is pinned.
+func (c *Combined) Moved(now time.Duration, m Move) {
+	st := c.state(m.Goroutine)
+	st.stay = max(st.stay, askedStay)
+	c.moving(now, m)
+}
 
 // Pinned reports whether a goroutine was pinned.
 func (c *Combined) Pinned(goroutine uint64) bool {

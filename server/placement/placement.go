@@ -112,6 +112,16 @@ var kindNames = [...]string{"asked", "balance", "affinity", "label", "undo"}
 
 func (k Kind) String() string { return kindNames[k] }
 
+// ParseKind returns the kind of that name; Asked for others.
+func ParseKind(name string) Kind {
+	for k, n := range kindNames {
+		if n == name {
+			return Kind(k)
+		}
+	}
+	return Asked
+}
+
 // Move is a decision.
 type Move struct {
 	Goroutine uint64

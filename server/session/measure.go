@@ -203,6 +203,14 @@ func (m *Measures) takeTraffic(k int, goroutine func(id uint64, process int) *pl
 	}
 }
 
+// where returns the process that a goroutine came to, -1 if it is not known to have moved.
+func (m *Measures) where(goroutine uint64) int {
+	if p, ok := m.at[goroutine]; ok {
+		return p.process
+	}
+	return -1
+}
+
 // forget bounds what is kept of goroutines that have moved.
 func (m *Measures) forget(now time.Duration) {
 	const most = 1 << 16

@@ -62,7 +62,7 @@ func (s *Session) Move(ctx context.Context, goroutine uint64, process int) error
 	if process < 0 || process >= len(s.procs) {
 		return fmt.Errorf("there is no process %d: the session has %d", process, len(s.procs))
 	}
-	w := &s.moves
+	w, start := &s.moves, time.Now()
 	w.asking.Lock()
 	defer w.asking.Unlock()
 	var last moving
@@ -74,6 +74,7 @@ func (s *Session) Move(ctx context.Context, goroutine uint64, process int) error
 		case err != nil:
 			return fmt.Errorf("goroutine %d: %w", goroutine, err)
 		case m.state == wire.MoveDone:
+			s.moved(goroutine, process, time.Since(start))
 			return nil
 		case m.state == wire.MoveUnknown:
 			if unknown++; unknown == moveUnknown {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
@@ -24,6 +23,7 @@ const (
 	placeEvery = 10 * time.Millisecond // between two snapshots
 	placeQuiet = 40 * time.Millisecond // where nothing happens
 	placeLimit = 150 * time.Millisecond
+	placeAgain = 25 * time.Millisecond // after which a goroutine that has not gone is asked again
 	// The effect of a move is measured for a while, after the pages that the goroutine
 	// works on have followed.
 	placeSettles = 30 * time.Millisecond
@@ -68,6 +68,7 @@ type places struct {
 type pending struct {
 	*Decision
 	asked, arrived time.Duration // arrived is 0 as long as it has not
+	again          time.Duration // when it was asked the last time
 	share          float64       // sum over snapshots, weighted by time
 	measured       time.Duration
 }
@@ -105,8 +106,7 @@ func (s *Session) place() {
 				}
 			}
 		}
-		late := w.follow(snapshot, shares)
-		var moves []placement.Move
+		late, moves := w.follow(snapshot, shares)
 		if s.cfg.Place || len(w.weights) > 0 {
 			for _, move := range w.policy.Decide(snapshot) {
 				if w.moving[move.Goroutine] == nil {
@@ -124,10 +124,8 @@ func (s *Session) place() {
 			}
 		}
 		s.sendAway(moves)
-		if os.Getenv("PLACEDEBUG") != "" { for _, m := range moves { fmt.Fprintln(os.Stderr, "DBG", snapshot.Now, m.Goroutine, m.From, m.To, m.Kind, m.Reason) } }
 		for _, p := range late {
 			s.giveUp(p)
-			if os.Getenv("PLACEDEBUG") != "" { fmt.Fprintln(os.Stderr, "DBG late", p.Goroutine, p.Why) }
 		}
 		if every = min(2*every, placeQuiet); busy {
 			every = placeEvery
@@ -153,7 +151,7 @@ func (w *places) begin(now time.Duration, m placement.Move, before float64) {
 	if w.moving == nil {
 		w.moving = make(map[uint64]*pending)
 	}
-	w.moving[m.Goroutine] = &pending{Decision: w.note(m, "asked", before), asked: now}
+	w.moving[m.Goroutine] = &pending{Decision: w.note(m, "asked", before), asked: now, again: now}
 }
 
 // note keeps a decision; w.mu is held.
@@ -175,14 +173,19 @@ func (w *places) arrived(now time.Duration, g uint64, process int) {
 	}
 }
 
-// follow looks what became of moves, and returns those that take too long; w.mu is held.
-func (w *places) follow(s *placement.Snapshot, shares map[uint64]float64) (late []*pending) {
+// follow looks what became of moves, and returns those that take too long, and those to be
+// asked for again; w.mu is held.
+func (w *places) follow(s *placement.Snapshot, shares map[uint64]float64) (late []*pending, again []placement.Move) {
 	for g, p := range w.moving {
 		switch {
 		case p.arrived == 0 && s.Now-p.asked > placeLimit:
 			delete(w.moving, g)
 			p.State = "not moved"
 			late = append(late, p)
+			continue
+		case p.arrived == 0 && s.Now-p.again >= placeAgain:
+			p.again = s.Now
+			again = append(again, p.Move)
 			continue
 		case p.arrived == 0 || s.Now-p.arrived < placeSettles:
 			continue
@@ -196,7 +199,7 @@ func (w *places) follow(s *placement.Snapshot, shares map[uint64]float64) (late 
 		w.policy.Learn(s.Now, &placement.Result{Move: p.Move, Arrived: true, Before: p.Before, After: p.After})
 		delete(w.moving, g)
 	}
-	return late
+	return late, again
 }
 
 // giveUp finds out why a goroutine does not go, and has it stay.
@@ -267,6 +270,19 @@ func (w *places) labelsDue() bool {
 	}
 	w.asked = time.Now()
 	return true
+}
+
+// moved notes that a goroutine has gone where somebody wanted it.
+func (s *Session) moved(goroutine uint64, to int, took time.Duration) {
+	if s.cfg.Measures == nil {
+		return
+	}
+	w := &s.places
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := placement.Move{Goroutine: goroutine, From: s.cfg.Measures.where(goroutine), To: to, Kind: placement.Asked, Reason: "the user asked for it"}
+	w.note(m, "moved", 0).Took = took
+	w.policy.Moved(s.cfg.Measures.now(), m)
 }
 
 // errNoPlacement is the error of a session in which nothing can be placed.
