@@ -17,6 +17,8 @@ const (
 	two       variant = "two"       // remotec run -n 2
 	oneP      variant = "oneP"      // remotec run, GOMAXPROCS=1
 	twoP      variant = "twoP"      // remotec run -n 2, GOMAXPROCS=1 in each
+	local     variant = "local"     // the same with -placement local
+	balance   variant = "balance"   // and balance; the others have spread
 )
 
 // series names the samples of one measure of one variant.
@@ -150,6 +152,15 @@ var allRows = []row{
 	apart("two processes: reading 64 MiB once / one process", "transfer", "apart/transfer", target{atLeastMB, 1000}),
 	{"mandelbrot, two processes of one P / one", series{twoP, "parallel/mandelbrot"}, series{oneP, "parallel/mandelbrot"}, half},
 	{"matrix product, two processes of one P / one", series{twoP, "parallel/matmul"}, series{oneP, "parallel/matmul"}, half},
+	placed("placement: work that is in one of two processes at first / one process", "placed/compute", oneP, target{atMost, 1 / 1.8}),
+	placed("placement: a pair that begins apart / left apart", "pair", twoP, target{atMost, 0.2}),
+	placed("placement, nothing to gain: one goroutine / not placed", "placed/alone", local, target{atMost, 1.02}),
+	placed("placement, nothing to gain: a chain of goroutines / not placed", "placed/sieve", local, target{atMost, 1.02}),
+}
+
+// placed compares what the placement does with what is done without.
+func placed(name, measure string, base variant, t target) row {
+	return row{name, series{balance, measure}, series{base, measure}, t}
 }
 
 // half is the time that 1.9 times the speed takes.
@@ -183,7 +194,7 @@ func selected(only *regexp.Regexp, build bool) []row {
 // needs reports the variants of program whose samples rows compare. A program
 // is the first part of the names of its measures.
 func needs(rows []row, programs ...string) (variants []variant) {
-	for _, v := range []variant{plain, remote, forwarded, two, oneP, twoP} {
+	for _, v := range []variant{plain, remote, forwarded, two, oneP, twoP, local, balance} {
 		if slices.ContainsFunc(rows, func(r row) bool {
 			return r.what.of(v, programs) || r.base.of(v, programs)
 		}) {

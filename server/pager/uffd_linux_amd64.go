@@ -39,9 +39,9 @@ const (
 )
 
 // Features are what a process asks for in its UFFDIO_API handshake:
-// write-protect faults, missing faults on shared memory, and write protection of
-// shared memory. Poisoning is left out where the kernel has none (before 6.6).
-const Features = 1<<0 | 1<<5 | 1<<12
+// write-protect faults, missing faults on shared memory, the thread that waits, and write
+// protection of shared memory. Poisoning is left out where the kernel has none (before 6.6).
+const Features = 1<<0 | 1<<5 | 1<<8 | 1<<12
 
 type (
 	// struct uffd_msg, of a page fault.

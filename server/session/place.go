@@ -124,8 +124,8 @@ func (s *Session) place() {
 			}
 		}
 		s.sendAway(moves)
-		for _, p := range late {
-			s.giveUp(p)
+		if len(late) > 0 {
+			go s.giveUpAll(late)
 		}
 		if every = min(2*every, placeQuiet); busy {
 			every = placeEvery
@@ -202,33 +202,45 @@ func (w *places) follow(s *placement.Snapshot, shares map[uint64]float64) (late 
 	return late, again
 }
 
-// giveUp finds out why a goroutine does not go, and has it stay.
-func (s *Session) giveUp(p *pending) {
+// giveUpAll finds out why goroutines do not go, and has them stay. It asks about a few of them: who
+// waits for many would keep others from moving goroutines.
+func (s *Session) giveUpAll(late []*pending) {
+	const asked = 3
+	for i, p := range late {
+		why := "it has not come to a point at which it can"
+		if i < asked {
+			why = s.whyNot(p)
+		}
+		list := binary.LittleEndian.AppendUint64(nil, p.Goroutine)
+		for k := range s.procs {
+			s.eventTo(k, &wire.Event{Kind: wire.EventMoveMany, N: uint32(k), Text: string(list)})
+		}
+		w := &s.places
+		w.mu.Lock()
+		p.Why = why
+		w.policy.Learn(s.cfg.Measures.now(), &placement.Result{Move: p.Move, Why: why})
+		w.mu.Unlock()
+	}
+}
+
+// whyNot asks why a goroutine does not go.
+func (s *Session) whyNot(p *pending) string {
 	ctx, cancel := context.WithTimeout(context.Background(), placeLimit)
 	defer cancel()
 	s.moves.asking.Lock()
 	m, err := s.askMove(ctx, p.Goroutine, p.To)
 	s.moves.asking.Unlock()
-	why := m.reason()
 	switch {
 	case err != nil:
-		why = err.Error()
+		return err.Error()
 	case m.state == wire.MoveUnknown:
-		why = "it has ended"
+		return "it has ended"
 	case m.state == wire.MoveWaits:
-		why = "it waits: " + m.why
-	case why == "":
-		why = "it has not come to a point at which it can"
+		return "it waits: " + m.why
+	case m.reason() != "":
+		return m.reason()
 	}
-	for k := range s.procs {
-		list := binary.LittleEndian.AppendUint64(nil, p.Goroutine)
-		s.eventTo(k, &wire.Event{Kind: wire.EventMoveMany, N: uint32(k), Text: string(list)})
-	}
-	w := &s.places
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	p.Why = why
-	w.policy.Learn(s.cfg.Measures.now(), &placement.Result{Move: p.Move, Why: why})
+	return "it has not come to a point at which it can"
 }
 
 // weigh replaces the masks of labels by weights; w.mu is held.

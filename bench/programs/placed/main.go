@@ -1,7 +1,6 @@
 // Placed measures what the placement of goroutines that have begun does for a program: one whose
-// work is all in one process, one whose goroutines talk to each other and begin apart, and
-// ones that have nothing to gain. Each is done once, as what the policies take to find out
-// belongs to it.
+// work is all in one process, and ones that have nothing to gain. Each is done once, as what the
+// policies take to find out belongs to it. An argument is the name of the only measure to take.
 package main
 
 import (
@@ -10,11 +9,10 @@ import (
 	"time"
 
 	"remotec.dev/bench/programs/measure"
-	"remotec.dev/remote"
 )
 
 func main() {
-	for name, f := range map[string]func(){"compute": compute, "pairs": pairs, "alone": alone, "sieve": sieve} {
+	for name, f := range map[string]func(){"compute": compute, "alone": alone, "sieve": sieve} {
 		if len(os.Args) > 1 && os.Args[1] != name {
 			continue
 		}
@@ -53,27 +51,6 @@ func compute() {
 	close(gate)
 	done.Wait()
 	measure.Sink = sums
-}
-
-// pairs has goroutines of two processes hand values to each other.
-func pairs() {
-	const rounds = 100_000
-	there, back := make(chan int), make(chan int)
-	f := func() {
-		for v := range there {
-			back <- v
-		}
-	}
-	if remote.Processes() < 2 {
-		go f()
-	} else {
-		measure.Must(remote.GoOn(1, f))
-	}
-	for i := range rounds {
-		there <- i
-		<-back
-	}
-	close(there)
 }
 
 // alone computes in one goroutine.
