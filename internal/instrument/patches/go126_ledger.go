@@ -10,4 +10,10 @@ var ledgerPatches = []Patch{
 		Package: "runtime", File: "proc.go", Func: "sysmon",
 		Edit: InsertBefore{Anchor: "if retake(now) != 0 {", Code: "if remoteMany { remotePublish(now) }"},
 	},
+	{
+		Name:    "sysmon-sleep",
+		Reason:  "what a message makes ready may compute: somebody has to preempt it",
+		Package: "runtime", File: "proc.go", Func: "sysmon",
+		Edit: ReplaceExpr{From: "forcegcperiod / 2", To: "remoteSysmonSleep()"},
+	},
 }
