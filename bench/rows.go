@@ -18,6 +18,8 @@ const (
 	oneP      variant = "oneP"      // remotec run, GOMAXPROCS=1
 	moving    variant = "moving"    // remotec run -n 2 -chaos migrate=2ms
 	twoP      variant = "twoP"      // remotec run -n 2, GOMAXPROCS=1 in each
+	local     variant = "local"     // the same with -placement local
+	balance   variant = "balance"   // and balance; the others have spread
 )
 
 // series names the samples of one measure of one variant.
@@ -155,6 +157,15 @@ var allRows = []row{
 	{"mandelbrot, two processes of one P / one", series{twoP, "parallel/mandelbrot"}, series{oneP, "parallel/mandelbrot"}, half},
 	{"matrix product, rows of slices, two processes of one P / one", series{twoP, "parallel/matmul"}, series{oneP, "parallel/matmul"}, half},
 	{"matrix product, one slice, two processes of one P / one", series{twoP, "parallel/flat"}, series{oneP, "parallel/flat"}, half},
+	placed("placement: work that is in one of two processes at first / one process", "placed/compute", oneP, target{atMost, 1 / 1.8}),
+	placed("placement: a pair that begins apart / left apart", "pair", twoP, target{atMost, 0.2}),
+	placed("placement, nothing to gain: one goroutine / not placed", "placed/alone", local, target{atMost, 1.02}),
+	placed("placement, nothing to gain: a chain of goroutines / not placed", "placed/sieve", local, target{atMost, 1.02}),
+}
+
+// placed compares what the placement does with what is done without.
+func placed(name, measure string, base variant, t target) row {
+	return row{name, series{balance, measure}, series{base, measure}, t}
 }
 
 // half is the time that 1.9 times the speed takes.
@@ -188,7 +199,7 @@ func selected(only *regexp.Regexp, build bool) []row {
 // needs reports the variants of program whose samples rows compare. A program
 // is the first part of the names of its measures.
 func needs(rows []row, programs ...string) (variants []variant) {
-	for _, v := range []variant{plain, remote, forwarded, two, moving, oneP, twoP} {
+	for _, v := range []variant{plain, remote, forwarded, two, moving, oneP, twoP, local, balance} {
 		if slices.ContainsFunc(rows, func(r row) bool {
 			return r.what.of(v, programs) || r.base.of(v, programs)
 		}) {

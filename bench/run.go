@@ -102,6 +102,8 @@ func (b *bench) tasks(rows []row) (tasks []task) {
 	add(b.network, "http", "echo")
 	add(program("peers"), "peers")
 	add(program("parallel"), "parallel")
+	add(program("placed"), "placed")
+	add(program("pair"), "pair")
 	return tasks
 }
 
@@ -133,10 +135,12 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 		args = append([]string{b.tool, "run", "-n", "2", "-placement", "local", "-chaos", "migrate=2ms", path}, args...)
 	case two, twoP:
 		args = append([]string{b.tool, "run", "-n", "2", "-placement", "spread", path}, args...)
+	case local, balance:
+		args = append([]string{b.tool, "run", "-n", "2", "-placement", string(v), path}, args...)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
-	if v == oneP || v == twoP {
+	if v == oneP || v == twoP || v == local || v == balance {
 		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	}
 	cmd.WaitDelay = time.Second

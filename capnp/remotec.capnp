@@ -181,6 +181,29 @@ struct NodeInfo {
   joined @4 :Int64;        # Unix time in ns
 }
 
+struct Decision {          # of the placement
+  number @0 :UInt64;       # 1 for the first one of the session
+  time @1 :Int64;          # Unix time in ns
+  goroutine @2 :UInt64;
+  from @3 :UInt32;         # processes
+  to @4 :UInt32;
+  kind @5 :Text;           # asked, balance, affinity, label, undo
+  reason @6 :Text;
+  state @7 :Text;          # asked, moved, not moved
+  why @8 :Text;            # it was not
+  took @9 :Int64;          # ns
+  known @10 :Bool;         # the effect is:
+  before @11 :Float64;     # parts of its time that the goroutine spent on other processes
+  after @12 :Float64;
+}
+
+struct Weight {            # of a goroutine's label in a process
+  key @0 :Text;
+  value @1 :Text;
+  process @2 :UInt32;
+  weight @3 :Float64;
+}
+
 interface Server {
   info @0 () -> (server :Text, apiVersion :UInt32, pid :UInt32);
   sessions @1 () -> (list :List(SessionInfo));
@@ -201,4 +224,11 @@ interface Server {
   # Has goroutines pause, or go on with resume: one, or all of process if goroutine is 0, or all of the
   # session if process is negative as well.
   pause @8 (session :UInt64, goroutine :UInt64, process :Int32, resume :Bool) -> ();
+  # The last decisions about a goroutine, or about all for 0, oldest first, and whether it is
+  # pinned.
+  decisions @9 (session :UInt64, goroutine :UInt64) -> (list :List(Decision), pinned :Bool);
+  # Has no policy move a goroutine any more, or lets them again.
+  pin @10 (session :UInt64, goroutine :UInt64, pinned :Bool) -> ();
+  # Sets how much goroutines with a label are drawn to a process; 0 removes it.
+  weigh @11 (session :UInt64, weight :Weight) -> ();
 }

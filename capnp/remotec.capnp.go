@@ -9,6 +9,7 @@ import (
 	schemas "capnproto.org/go/capnp/v3/schemas"
 	server "capnproto.org/go/capnp/v3/server"
 	context "context"
+	math "math"
 	strconv "strconv"
 )
 
@@ -2458,6 +2459,330 @@ func (f NodeInfo_Future) Struct() (NodeInfo, error) {
 	return NodeInfo(p.Struct()), err
 }
 
+type Decision capnp.Struct
+
+// Decision_TypeID is the unique identifier for the type Decision.
+const Decision_TypeID = 0xfbb58a5672cecc50
+
+func NewDecision(s *capnp.Segment) (Decision, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 64, PointerCount: 4})
+	return Decision(st), err
+}
+
+func NewRootDecision(s *capnp.Segment) (Decision, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 64, PointerCount: 4})
+	return Decision(st), err
+}
+
+func ReadRootDecision(msg *capnp.Message) (Decision, error) {
+	root, err := msg.Root()
+	return Decision(root.Struct()), err
+}
+
+func (s Decision) String() string {
+	str, _ := text.Marshal(0xfbb58a5672cecc50, capnp.Struct(s))
+	return str
+}
+
+func (s Decision) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Decision) DecodeFromPtr(p capnp.Ptr) Decision {
+	return Decision(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Decision) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Decision) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Decision) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Decision) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Decision) Number() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Decision) SetNumber(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Decision) Time() int64 {
+	return int64(capnp.Struct(s).Uint64(8))
+}
+
+func (s Decision) SetTime(v int64) {
+	capnp.Struct(s).SetUint64(8, uint64(v))
+}
+
+func (s Decision) Goroutine() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s Decision) SetGoroutine(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s Decision) From() uint32 {
+	return capnp.Struct(s).Uint32(24)
+}
+
+func (s Decision) SetFrom(v uint32) {
+	capnp.Struct(s).SetUint32(24, v)
+}
+
+func (s Decision) To() uint32 {
+	return capnp.Struct(s).Uint32(28)
+}
+
+func (s Decision) SetTo(v uint32) {
+	capnp.Struct(s).SetUint32(28, v)
+}
+
+func (s Decision) Kind() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Decision) HasKind() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Decision) KindBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetKind(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Decision) Reason() (string, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.Text(), err
+}
+
+func (s Decision) HasReason() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Decision) ReasonBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetReason(v string) error {
+	return capnp.Struct(s).SetText(1, v)
+}
+
+func (s Decision) State() (string, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return p.Text(), err
+}
+
+func (s Decision) HasState() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Decision) StateBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetState(v string) error {
+	return capnp.Struct(s).SetText(2, v)
+}
+
+func (s Decision) Why() (string, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return p.Text(), err
+}
+
+func (s Decision) HasWhy() bool {
+	return capnp.Struct(s).HasPtr(3)
+}
+
+func (s Decision) WhyBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(3)
+	return p.TextBytes(), err
+}
+
+func (s Decision) SetWhy(v string) error {
+	return capnp.Struct(s).SetText(3, v)
+}
+
+func (s Decision) Took() int64 {
+	return int64(capnp.Struct(s).Uint64(32))
+}
+
+func (s Decision) SetTook(v int64) {
+	capnp.Struct(s).SetUint64(32, uint64(v))
+}
+
+func (s Decision) Known() bool {
+	return capnp.Struct(s).Bit(320)
+}
+
+func (s Decision) SetKnown(v bool) {
+	capnp.Struct(s).SetBit(320, v)
+}
+
+func (s Decision) Before() float64 {
+	return math.Float64frombits(capnp.Struct(s).Uint64(48))
+}
+
+func (s Decision) SetBefore(v float64) {
+	capnp.Struct(s).SetUint64(48, math.Float64bits(v))
+}
+
+func (s Decision) After() float64 {
+	return math.Float64frombits(capnp.Struct(s).Uint64(56))
+}
+
+func (s Decision) SetAfter(v float64) {
+	capnp.Struct(s).SetUint64(56, math.Float64bits(v))
+}
+
+// Decision_List is a list of Decision.
+type Decision_List = capnp.StructList[Decision]
+
+// NewDecision creates a new list of Decision.
+func NewDecision_List(s *capnp.Segment, sz int32) (Decision_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 64, PointerCount: 4}, sz)
+	return capnp.StructList[Decision](l), err
+}
+
+// Decision_Future is a wrapper for a Decision promised by a client call.
+type Decision_Future struct{ *capnp.Future }
+
+func (f Decision_Future) Struct() (Decision, error) {
+	p, err := f.Future.Ptr()
+	return Decision(p.Struct()), err
+}
+
+type Weight capnp.Struct
+
+// Weight_TypeID is the unique identifier for the type Weight.
+const Weight_TypeID = 0xb9c7fa923582ca9c
+
+func NewWeight(s *capnp.Segment) (Weight, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2})
+	return Weight(st), err
+}
+
+func NewRootWeight(s *capnp.Segment) (Weight, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2})
+	return Weight(st), err
+}
+
+func ReadRootWeight(msg *capnp.Message) (Weight, error) {
+	root, err := msg.Root()
+	return Weight(root.Struct()), err
+}
+
+func (s Weight) String() string {
+	str, _ := text.Marshal(0xb9c7fa923582ca9c, capnp.Struct(s))
+	return str
+}
+
+func (s Weight) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Weight) DecodeFromPtr(p capnp.Ptr) Weight {
+	return Weight(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Weight) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Weight) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Weight) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Weight) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Weight) Key() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Weight) HasKey() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Weight) KeyBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Weight) SetKey(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Weight) Value() (string, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.Text(), err
+}
+
+func (s Weight) HasValue() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Weight) ValueBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return p.TextBytes(), err
+}
+
+func (s Weight) SetValue(v string) error {
+	return capnp.Struct(s).SetText(1, v)
+}
+
+func (s Weight) Process() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s Weight) SetProcess(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s Weight) Weight() float64 {
+	return math.Float64frombits(capnp.Struct(s).Uint64(8))
+}
+
+func (s Weight) SetWeight(v float64) {
+	capnp.Struct(s).SetUint64(8, math.Float64bits(v))
+}
+
+// Weight_List is a list of Weight.
+type Weight_List = capnp.StructList[Weight]
+
+// NewWeight creates a new list of Weight.
+func NewWeight_List(s *capnp.Segment, sz int32) (Weight_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 2}, sz)
+	return capnp.StructList[Weight](l), err
+}
+
+// Weight_Future is a wrapper for a Weight promised by a client call.
+type Weight_Future struct{ *capnp.Future }
+
+func (f Weight_Future) Struct() (Weight, error) {
+	p, err := f.Future.Ptr()
+	return Weight(p.Struct()), err
+}
+
 type Server capnp.Client
 
 // Server_TypeID is the unique identifier for the type Server.
@@ -2643,6 +2968,66 @@ func (c Server) Pause(ctx context.Context, params func(Server_pause_Params) erro
 
 }
 
+func (c Server) Decisions(ctx context.Context, params func(Server_decisions_Params) error) (Server_decisions_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      9,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "decisions",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_decisions_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_decisions_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Pin(ctx context.Context, params func(Server_pin_Params) error) (Server_pin_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      10,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "pin",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 24, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_pin_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_pin_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Weigh(ctx context.Context, params func(Server_weigh_Params) error) (Server_weigh_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      11,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "weigh",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_weigh_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_weigh_Results_Future{Future: ans.Future()}, release
+
+}
+
 func (c Server) WaitStreaming() error {
 	return capnp.Client(c).WaitStreaming()
 }
@@ -2733,6 +3118,12 @@ type Server_Server interface {
 	Drain(context.Context, Server_drain) error
 
 	Pause(context.Context, Server_pause) error
+
+	Decisions(context.Context, Server_decisions) error
+
+	Pin(context.Context, Server_pin) error
+
+	Weigh(context.Context, Server_weigh) error
 }
 
 // Server_NewServer creates a new Server from an implementation of Server_Server.
@@ -2751,7 +3142,7 @@ func Server_ServerToClient(s Server_Server) Server {
 // This can be used to create a more complicated Server.
 func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 	if cap(methods) == 0 {
-		methods = make([]server.Method, 0, 9)
+		methods = make([]server.Method, 0, 12)
 	}
 
 	methods = append(methods, server.Method{
@@ -2859,6 +3250,42 @@ func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 		},
 		Impl: func(ctx context.Context, call *server.Call) error {
 			return s.Pause(ctx, Server_pause{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      9,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "decisions",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Decisions(ctx, Server_decisions{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      10,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "pin",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Pin(ctx, Server_pin{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      11,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "weigh",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Weigh(ctx, Server_weigh{call})
 		},
 	})
 
@@ -3016,6 +3443,57 @@ func (c Server_pause) Args() Server_pause_Params {
 func (c Server_pause) AllocResults() (Server_pause_Results, error) {
 	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
 	return Server_pause_Results(r), err
+}
+
+// Server_decisions holds the state for a server call to Server.decisions.
+// See server.Call for documentation.
+type Server_decisions struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_decisions) Args() Server_decisions_Params {
+	return Server_decisions_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_decisions) AllocResults() (Server_decisions_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_decisions_Results(r), err
+}
+
+// Server_pin holds the state for a server call to Server.pin.
+// See server.Call for documentation.
+type Server_pin struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_pin) Args() Server_pin_Params {
+	return Server_pin_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_pin) AllocResults() (Server_pin_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_pin_Results(r), err
+}
+
+// Server_weigh holds the state for a server call to Server.weigh.
+// See server.Call for documentation.
+type Server_weigh struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_weigh) Args() Server_weigh_Params {
+	return Server_weigh_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_weigh) AllocResults() (Server_weigh_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_weigh_Results(r), err
 }
 
 // Server_List is a list of Server.
@@ -4494,223 +4972,752 @@ func (f Server_pause_Results_Future) Struct() (Server_pause_Results, error) {
 	return Server_pause_Results(p.Struct()), err
 }
 
-const schema_d1f2a7c4b8e63590 = "x\xda\xbcY}pTU\x96\xbf\xe7\xde\xee~\x9d\x98" +
-	"\xa6\xfb\xe55H\xf8\xea\x08\xd9]\xc8\x8a\x05\x01v%" +
-	"\xa5\x95\x88\xcb\xb2X\xb8\xe4%\xe2*++\x8f\xeeG" +
-	"\xd2\xa6\xfbu\xd3\xefu \xb5bDe\x0d\x16*\x96" +
-	"\xc4\x02\x0av\xf8\xacA\xfcf\xc4\x12G\x06\x98\x02\x85" +
-	"\x11\xab\xc0AGjDa\x0a\x14,\xb4`J\x1d\x18" +
-	"\x94\x9e:\xf7}\xa6\xd3\x01\xfcg\xfe\xcb\xfd\xbd\x93\xfb" +
-	"q\xce\xef\x9es\xee\xaf\xc7])o\xf4\x8d\x0f\xdd\x18" +
-	"\"T^\xe5\x0f\x14>\xffj\xcf\x89\x9eY\xd5O\x12" +
-	"y\x00@a\xc5\xa4/\xdf\xde\xf7\xcb?\x1f!~\x10" +
-	"\x08\x91\x16\x04\xb6K\x9d\x01\xfc+\x1fXH\xa0\xf0\xc9" +
-	"\xf9\xd5\xf5\xdaw\xe1n\"\x0e\x04b\xdaL8\x12\xa8" +
-	"\x04\x02\xd2\xb1@\x03\x81\x82rF\xf3w\xcd\x8dt\x13" +
-	"y 0B|hp)0\x12\x0d@x\x8d@\xe1" +
-	")z\xd2\x98\xb6mLw\xd1rh(\xad\x136J" +
-	"[\x04\xfck\x83\xd0@\xe0\x0b\xe3\x9em\x0f\xe5\x9e_" +
-	"&\x0f\x04\\\x8c\xe2\\{\x85r\x9c\xeb \x9fk\xe6" +
-	"\xaf\x1b\x1fym\xc2\xb3\xcb\x89e\xc1\xb7\xa3\x06\xf9v" +
-	"\xd2A\xb4(\x9b\xfb\xc3\xf7\x17?\x89<\x83\xab\xf9=" +
-	"\x87\xc3\xb9\xa4\xb2\xb25\x92X\x86\xff\x13*{\x16\x08" +
-	"\x14^z\xea\xad\x9b\xff\xf9\xc1\xc7\x9f1O\xc7\xf7\xde" +
-	"S^\x09\xc4W\xa8>\xf5\xc1\xfa7n\x0b\xaf\xc6y" +
-	"\x02\xc5\xf3,.\x7fGZZ\x8e\xd6K\xca\xff\x95\x12" +
-	"(l:\xdaq\xf1\x8d\xc7\xbe\xe5\xd6>\x8f5w\xe4" +
-	"\xde\x8am\xd2\xc1\x0a\xb4\xde_\xf1\x05Zo\xfe\xa7\xad" +
-	"?\xfd\xcf\x03\xcb\x7f\xe1\xf5\xe9\xb1\xf0\x10<\xc4\xc90" +
-	"\xfat\xe3\xf2\xfbv\xf7|\xbbl\x13NG\x8b#$" +
-	"F\xd6HU\x11\xfck`\xe4+\x02\x85\xdd\xff;\xba" +
-	"\xe7\xf3_m\xdd\x8c>\xa1\xf6tg#\xdc'\x17\"" +
-	"\xe8\x93\x7fi\xbc\xf2|\xd9\x07\xdb_\xf2\x9cr\x9d8" +
-	"\x12OyS\xc3m\xf0Ej\xda\xab\x9e/K\xc5Z" +
-	"\xfc\xf2\xed\xfb\xa9&\xf1\x91\xf7^\xb5f\xe5\x9f\xd2b" +
-	"=N\x9a\x17\x91\x18\x0fF;\x84{\x97h\xafy\x0d" +
-	"\x8e\x88\xfc\x10\xc7\xb8\xc1{\x1b\x9a\xdb\xbe\xfa\xff\xf8[" +
-	"x\x08V|\x88I\x95\xbf\x95n\xaf\xc4\xbf&W\xe2" +
-	"!:\xff4\xd9\xbf\xfd\xfc\xa5\xbdh,\x14;0$" +
-	"}$UI\xb8\xc0@i&#P\xa8\x9c\xbd\xf3\xcb" +
-	"\xfa\xf2\x9a\x03%\xad\xdf\x18\xb4F\xda9\x08\xadw\x0c" +
-	"\xba\x11\xad\xa7\xfe\xdf\x90\xaf\xe9\xce\xdaCD\x1c\xe0\xd9" +
-	"\x07:\xbbj\x9bt\xb6\x0a-OWM\xa3\xd2\xac\xa1" +
-	"\x02!\x05q\xd0\x85A\xf7]\xbe\xff\xb078\xb7\x0f" +
-	"\x9d\x82\xe7\x9a:\x14\x83\xf3\xc9\xdc\xa1'\xb6\x8d?x" +
-	"\xa4\x88\xcfSA\x08\x12\"%\x87n\x97\x16\x0c\xe5\xde" +
-	"\x1a\xfa>R\xec\xc9\xf7\xf4{f\xd4.=S\x1cK" +
-	"N\xa4\xc9\xc3\xdf\x91\xee\x18\xce\x97\x18\x1eC\xeb\xa9\xf2" +
-	"\x88\xcf\xffR\xd7}\xb6\xd8i\x0c\xad\xe5\x11\xbf\x93\xe6" +
-	"\x8c@\xeb\xfbG\xfc\x17Z\xaf\x95.\xcf\x9a33s" +
-	"\xce\x13\xbe\x8fc\xe5\x18\xbe\xb5\x8f\xaf{>_\x17\xfa" +
-	"\xa6\xa4\xf3w\xc5>\x92\x0e\xc68!c|\xd5ao" +
-	"\x05\xf6\xfc~\xc7\xd7}\xac\xb9?\x8fUo\x94NV" +
-	"\xa3\xf5\xf1jN\xf6\x8e?\xce\xfa\xcd\x8b+6_\xf0" +
-	"F\xbej\x14\x8f\xfcM\xa30\xf2[g\xfe7\x9b\xbb" +
-	"6\xff\xbd\xd7\x85\x8bG\xd5\xa1\xc1\xd2Q\xe8B\xa9\xf3" +
-	"\xc6\x17N\xfc\xe3\x9c\x1f<\xfb\xde\x81\x13\xf8\x0a=\x7f" +
-	"xy\xd4\x0d/l\xb8\xe8\xcd&\xebFq.o\x19" +
-	"\x85D\xb9\xfc\xcec'w\xef\x9eq\xc9\xf3\xaf\x8bk" +
-	"8c\xef\x8d\xad\x99\xbci\xd3\x87W\x8ao>?\xb2" +
-	"Z\xb3QJ\xd7\xa0u\xb2\xe6Y c\x0b95\x9d" +
-	"1\xd4\xf8-\x10W\xb2Z\xb6\xbeY\x8d\xcd\xcf\xebj" +
-	"\xa2\x09@\x0e2\x1f!> D\x1cSK\x88\\\xc3" +
-	"@\x1eG\x01 \x8a)G\x1c;\x85\x10y4\x03y" +
-	"\"\x85p<\x93P!H(\x04\x09t\xa5U]W" +
-	"ZU\xa8 \x14*\x088K0s\x89\x165\xd7\xa1" +
-	"\xe6n\xe9H\xaa\x0bk\x9aU=\x9f2@\x97}\xce" +
-	"Z!\\+\xc8@\x8eR\x08?\xa4g4\x08\x11\x0a" +
-	"\xa1~\xe7I'[s\x8a\xa1\xd64)9AI\xeb" +
-	"r\x853\xd3T\xdca#\x03y\x06\x05\xd1\xde\xf6\xf4" +
-	"fB\xe4\xff` \xdfCA\xa4\xbe(FN\x94\xd1" +
-	"r\x06\x03\xf9>\x0a]\xba\xaa\xeb\xc9\x8c\x06e\x84B" +
-	"\x19\x81Bk&\x97\xc9\x1bI\x8d\x80jc]\xd9\\" +
-	"&\xae\xea\xba}\xe4b/\xde\x99\x11\xf2\x9a\x81>\xf4" +
-	"\x9c\xab\xd2=\x17\xb8\xb3_\xc59MJNI\xeb\x84" +
-	"\xf4s$\xe7D\xe8\xb0\x7fc 7\xe1\x89\xc0<\xd1" +
-	"\xdd\xcd\xfd\x9f(\xbc\xb0M1\x9c\xe8(\xb9\xd6|Z" +
-	"\xd5\x0c\x02\xfa5\"\x96\xd4\xe6g\xdc\x88y6U_" +
-	"bS\xb3\xbdn\xb66%\x8ft7\xd5\xa0\xf3I\xdd" +
-	"md\x93\xf7\xaa9=IXF\xb3\xdd*d\x93\x89" +
-	"\xfe\\\xdc\x92d\x86\x8a\x1e\x1e\xe6\xecc\xc7\x10B\xe4" +
-	"\xd7\x19\xc8\xefz\xe2\xbd\x13=\xf6&\x03y\x0fn\x84" +
-	"\x9a\x1b\xd9UG\x88\xfc6\x03y\x1f\x05\x91\xb1(^" +
-	"1q/\xfa\xf1]\x06\xf2\x01\x0a\xa2/\x18\x05\x1f!" +
-	"\xe2~\x04\xf70\x90\x0fQ\x00\x7f\x14\xfc\x84\x88\x07\x11" +
-	"\xdb\xc7@>LA\x0c@\x14\x02\x84\x88\x1f\"x\x80" +
-	"\x81|\x94\x02\xcb\xc6\x1d\xa6\xc4s\xaab\xa8\x09{\x1c" +
-	"S\xb5\x84;\x0a\xa7\x92\x1d\xaag\xa09\x97(<?" +
-	"\xaf\xc5m\xe7\x84\xe7'S\xd7\xbaNZ&\xa1\xea&" +
-	"e@/v\xd6\x1dF\x83\xa1\xc4\xdb\xcck=\xdav" +
-	"\x98T\x06S\x08i\xf1\x01\x83\x96\x08\xa0\xcf(\xf7\x99" +
-	"\x14\xe2x\x10\xf1(\xe2\x94q\xb7I\"4\x13\xd2\x12" +
-	"A|\x18\xe2\xcc\xc7='UA=!-Q\xc4\xab" +
-	"\x11\xf7\xf9\xb9\xf3\xa4\xe10\x92\x90\x96\xc1\x88\xd7 \xee" +
-	"g\xdc\x81\xd2MPGH\xcb0\xc4G#\x1e\xf0q" +
-	"\x1fJ\xff\xc0\xf1j\xc4oF\\(\x8f\xf2\xa45\x86" +
-	"\xcfS\x83\xf88\xa0\x00\xc1(`\x89\x19\xcb\x97\x1d\x8d" +
-	"\xf0D4/\x83(\x94\x11\"\x8d\xe7\xe67#~+" +
-	"\xf4\xa5\x7f\x9f\xcbk\x8dU\xbc\x01\x16\xd6\x90\xcd\xa4\x92" +
-	"\xf1N\x87\x88\xba\xe1\x101\x96R\x15\xdd\x09Z\xac-" +
-	"\x93i\xd7\xed\x91\x97\xb0E\x04\x17\xda\xd5\xce>\x99\xcc" +
-	"\x09O\x18\xc3\x83\xc1\x99\xe8\x04g\x0e\xcc&\xa4\xe5\x01" +
-	"<E\x1b\xb8\x84\x96T~\xba\xb9\x88\xa7\xc0\xe5\xb4\x94" +
-	"\xe4\xceK \x9e\x05\x97\xd6R\x9a\xe3m\x88\x1b<8" +
-	"\xd4\x0c\xce\x02\x98GHK\x16\xf1\x87\xc1!\xb7\xd4\xc9" +
-	"c\xbc\x08\xe1'\xc0\xe5\xb7\xb4\x84s\xe2a\xc4\xbby" +
-	"l\xa8\x19\x9b\xa5|\xfaG\x11_\x8ex\x90\x99\xc1Y" +
-	"\x06\xb5\x84\xb4<\x81\xf8\x0a\x1e\x1c\x9f\x19\x9c\xa7\xf9\xf6" +
-	"\xbb\x11_\x89x\xb9?\x0a\xe5\x84H\xcfq\xfb\xe5\x88" +
-	"oE\xfc\x86@\x14n D\xda\xc2\xf7\xb3\x19\xf1\xd7" +
-	"\x11\xaf\x10\xa2PA\x88\xf4\x0a\xc7_F\xfcm\xa0\xd7" +
-	"\xce\x1f\xb1|Z\xd1\xdb\x9d\xd1\xfc\x94\xd2\xea2 \x9e" +
-	"\xcd\xff\xbb\xaa\x18y\"\xe4T\xdd\x93\xf8\xf9\x8c\x19\x02" +
-	"\x9a\x1d\xc5\xaey\xf9d*1=a\x8fcF\xa6]" +
-	"u\xbe\x86\xb3\x8a\xd1\xe6\x04<\xbe\xd01\x0b+\xb9V" +
-	"\x1d\x06\x10hb\xc0\xb1\x01\xa5iW\xc8\xa6\x94\xb8\x9a" +
-	"V5\x02F\x9f\xc4W\xea\xbe\xf3l\xcc\x8c\x92\xf5\xb3" +
-	"\x86bJ\xd1\x0d{\xdd\x88\xdb\x82\x11\xe0;(\xa2\xe1" +
-	"\x8c$\xd3\xda\x91\x84\x11g2\x05\xb3\xe7\x03\x0c\xe46" +
-	"7=\x88*\xe6\xfb\xb9\x0c\xe4\x94\x9b\x1b\xc4$\xa6\xd4" +
-	"\x04\x039K\x01\xac\x8c\x9a\xc6|\xdf\xc6@6\xfa\xde" +
-	"\xc2\x06\xa3-\xa7*\x89\xd2\x01)yYz\x9f?\x91" +
-	"S\x92\x9a\x9d\xef\xaeU!\xed\x9a\x9f\xc0\x0d7\x9a\x1b" +
-	"Vj\xdd\xa3\xf5\xa9\xf9\xde\xd8X\xee\x0b\x9aa\x0b\xe7" +
-	"\xb5D\x06\x80P\x80~\xf7\xa6'[5%\xc5\x83#" +
-	"\xa4\x0c\xbd?+sML\xdaa,\xf4\xfd\x98\xd9\xed" +
-	"\x87\xaa\xd74\x98\x1d\x81\xb71\x9b\xe26f\"4Z" +
-	"\x9d\xd9H\xb73+>\x99\xa0\xa4R\xd7\xd8\xbd\xe9Y" +
-	"\x87Y\x9e\xc5\xea\xbc\x8b\xd9m`\xad\xbbX,\x9d\xe9" +
-	"\xf0\x147#\x93i\x07?\xa1\xe0\xf7\xacE\xcd\xb5\xa6" +
-	"\xd9\xa7\"E\x84\x1b\xe2%\x9c\xb5\x86:\xc4K8\xab" +
-	"gK\xd6\x97 \\\xadK8\x96tv\xe2\xa9\xc7\x0d" +
-	"\xba\xa1\x18y\x87h\xe1\x85J\xd2\xe8SY\xa9\xed\x0f" +
-	"\xee\xba\xe9\xda|\xc8\xe0.osrs\x0f\x0c!\xa4" +
-	"e\x05&\x9f\xb5\xde\xc2\xb9\x9a'\xb7\x95\x88\xaf\xf7\x16" +
-	"\xceu<\x97\xaf\xb5\x93\x9b\xb5]i\x0b\xcfy\xeb\x11" +
-	"~\x99\xa7f0S\xf3\x8b\x1c\xe79o\x0f\xaf\x9b\xd4" +
-	"\xcc\xcd\xbbx\xce{\x17\xf1\x03<7337\xef\xe7" +
-	"\xb9y\x0f\xe2\x87\xbc\xb9\xf9 \xc7\xf7!~\xd8\x9b\x9b" +
-	"?\xe49\xfb\x00\xe2Gyn\x0e\x9a\xb9\xf9\x08\xc7\x0f" +
-	"!\xfe)\xcf\xcdefn\xfe\x98\x97\x8a\xa3\x88\x9f\xe0" +
-	"\xb9\xd9o\xe6\xe6\xe3\xfcX\x9f!~\x86\xe7\xe6\x80\x99" +
-	"\x9bO\xf3uO ~\x0e\xf1\x90/\x0a!B\xa4\xb3" +
-	"\xbc`\x9fB\xfc<\xe2\x03\xfcQ\x18@\x88\xf4\x0d?" +
-	"\xd79\xc4\x83\xb4W\xe4zu\x80\xd6\xa5l\"\xcc\x05" +
-	"{\xa5\xdc\x92i\xf6:\xb2x\x97n(9l\xd2," +
-	"\xb2\xc6\xe2J*\xe5\xd4\x81X*\xa9\xb5\xbb):\xa1" +
-	"\xea\xf1\\2k\x10!\x93sQ\xe7\x91\xc0\xdc\x02R" +
-	"\xdc\xfb5\x98\xfcr\xe8V\"\xc9D\xdc\x07k\xe9\x1c" +
-	"}\xa7\xc2R)$\xe3\xad\x0e\x19;\xb9W\x0d\xf4\xde" +
-	"\xa3\xdeFa1\x8f\xa6[\xc9\xad.\\Z\xc2\xd9\xe5" +
-	"VrFM6.\xe5\xb8[\xc9}\xccdcq%" +
-	"\xf7\xfbL6>\xcdq\xb7\x92\x07\xfc&\x1b=\x95|" +
-	"\x15gc\xc0dc\x0f\xc7\x9dKcwq\xab\xf96" +
-	"\xdd;cwq\xeb8\xbe\x0a\xf1\xcd\x9c\x8c\xd4$\xe3" +
-	"\x06\x8e\xafu\x1b\x05f7\x0au\xbd.S\x85\xcf$" +
-	"\xe3\x8b\x1cw\x1b\x88\x90\xdf$\xe3+\x1c\xdf\x8a\xf8\x9b" +
-	"@\xa1A\xcb\xa7\xe7\xa99\xa7\x1eiy\xa4\x80\xcd2" +
-	"%\xd7:\xce\xc9kJ\xaeu\xbcwP\xe7\x1dL\xf0" +
-	"\x0e&z\x07\x93\x1cB\xcdKe\xe6\x8d\xb3\xeb\x1b\x1f" +
-	"\x8d\xef5\xaa\xeb5\x9a\xd0k4\xb1\xd7hR\x7f-" +
-	"e\x8b\x1a\xc6d\x8eL\xa9a~B\x1c\x89\x04l\xe9" +
-	"P\x12\xa1\x96P\xc9\x0f\x02\x80\xa3\x7f\x81-Y\x88\x97" +
-	"\xee\"T\xbc \x00u\x140\xb0\x15!\xf1\xf4lB" +
-	"\xc5\xe3\x020G\x02\x01[Z\x13\x8f\xd4\x13*\xee\x17" +
-	"\xc0\xe7\x08\xa2`K\x15\xf8\x16\xa3\xe2+\x02\xf8m}" +
-	"\xd3\xa3\xaan\xa8%T\xec\x11 \xe0h\x91`\xcb\x83" +
-	"\xe2\xb2:B\xc5\xc5\x02\x08\x8e\xc6\x07\xb6\xea&.\xc0" +
-	"o\xaa\x00AG2\x01[U\x11\xef\xc7ow\x0ba" +
-	"|\xb86B\xc1.\xb8\x84\x90\xc6\xde7\xb6\x11\x1a\xcc" +
-	"\x9a\xdd\x08]\x96\x9e\xd0\x08a|\x847B\x8cwZ" +
-	"\x8d\x10\xe3u\xb1\x11bY%\xaf\xab\x8d\xd0\x04\xae\xd3" +
-	"}\xfdUl\xf3\xb5\xac\x13o\x7f6\x9b\xbf\xe8A\x1e" +
-	"L\x8b\xd2F\xc4U\xbd\x08@\xa4oP\xefVc\\" +
-	"Y\xc1\xa8V3_E\xa1\xc0g<\x82\x95\xf0\x10\x03" +
-	"\xf9S\x0a!\xb8R0\x8b\xe6\xc7w\x11\"\x1fe " +
-	"\x9f\xa0\x10\xa2?\x15\xcc\xaay\x1c\x1b\x86O\x19\xc8\xa7" +
-	"(\x84\xd8\x8f\x05\xb3n\x9e\xc4\xba\xf9\x19\x03\xf9\x0c\x85" +
-	"\x90\xefr\xc1|\xfb\x9eF\xf4\x04\x03\xf9\x1c\x85\x90\xff" +
-	"\xaf\x05\xf3\xf5{\x16\xbb\x80S\x0c\xe4\xf3\x14B\x81K" +
-	"\x05\xf3\xf9\xfb\x0d\xa2g\x18\xc8\xdfQ\x08\x09\x17\x0b\xfc" +
-	"\xca\x8b\x17\xf0\xac\xe7\x19\xc8?RhP\x0c|\xe4@" +
-	"\xc4\x15\x89\xadS\x9a\x1f\xd4\x04!\x04\"\xae\xe0l~" +
-	"\xed\xca\xa9\\\x90\x82\x88\xab\xd7\x9b_\xf0\xbd\xdc\x0e\x11" +
-	"W$\xb6`L\xde\x10q\xb5Q\x13\x8e\xe5\xd4l\xaa" +
-	"\x13\"\xae\xc6g\xe1j\x87\xaa\x19\x10qe3kW" +
-	"?/4\xff\x99iH\xa8\xd3\xb5\xf9\xbcQ\x88:\xc1" +
-	"^\x8c.\\\xc4@~\xc2\xd3\xce,\xc1\x18<\xcc@" +
-	"\xee\xa6\x00\x96\"\xb1\x14\x0d\x1fe /\xc7\x8c\x0cf" +
-	"X\x96a\x08\xbb\x19\xc8+\xdd\xe6@|\x0e\xa3\xbd\x9c" +
-	"\x81\xbc\x8aBXS\xd2N=\xe9R\x12\x89\x1c\xbek" +
-	"\xedj\x18\xcf\xba\x8d\x8e\x97\xfc\xce\x0b\xf5\xa1LRs" +
-	"\xab^\xbf-\x9aNx\x936\xd89\xd5j<\xc0J" +
-	"\x06\xf2z\xcf\xa9\xd6!\x03V1\x907{\x84\x96\x0d" +
-	"x\xac\xb5\x0c\xe4\xadn\x93\xb6\x05\x0d\xd7[2\x8d}" +
-	"\xaa\x9du\x96Ls\xd8\xedw\\M\xe5\x14\xfd9B" +
-	"\x8a\xf5&wJ\xaa\xf3\xc3\x8bYRcz\xd2P=" +
-	"\x9f\x9d_J\xcc\xcfEo&G\xbd/\xaa\xc7%\xa4" +
-	"1[\xaf+vd\x93Y\xe7\x9d>\xd2C\x8f\xfaR" +
-	"\xf4\x18y\xbd\xf4\x98\xed\xa5\x07\xb5\xe81\xc5\xa5GQ" +
-	"M\xf36S\xe1\xb6\x8c\xee6\xbe\xd7\xd3\xbd\xf4U\x8a" +
-	"\x85l\xaa\xb3XP\xaa\xeb-(\x81-(\xd5\xf7\x16" +
-	"\x94\xc0\x16\x94\xb0\x8f\xae@|\xb0\xb7\x15\x19\xc8qG" +
-	"h\x02\x9f\xd9\x89T\xf1\xe9]\x9d\xc9\x0ff'2\x9c" +
-	"\xe3\xae\xce\x14\xa0f'R\xac3\x09\xcc\xecD\x8au" +
-	"\xa6\xa0\xcflE\xc6p\xdc\xd1\x99\xc42\xbf\xd9\x8a\x8c" +
-	"\xe5\xb8#4\xc5\xd4\\N\xcb8\xb7\xa8M\xe1L\xb4" +
-	"\x86,\xe7\xf4\x06,W\xf7w)\xf9%\x1f\x9fHF" +
-	"v\x95\xb7\xa2\xf5\x96\x1f[\xdf\xff[\xb1\x88>\xd7z" +
-	"\xc66\xab1^\xec\xaeO\x8bp~\xe8\xba\xea\xbd\xe2" +
-	"\xb5\xd6y\x8b^\xd5\xc8\x96\x02\xfa\x13/\xec\xb7d\xb3" +
-	"\xfblt\xde\x92\xe9)\xee\xbbQd\xeb\xcd\xeb\xb5\x00" +
-	"]\x93b /\xfa\x99?\x0a\xf8\x08\x05\x1fo\xf7\xf5" +
-	"|Z\xbd\xc6k\xdb\xfe\xf9\xa2Y\xd5\xc3y\xafX`" +
-	"]\xb3\xa9\x1d\x82j\xfe\x94\xe0\x11\xbakK\x09\xdd\x95" +
-	"^\xa1\xdbR\xdcwUz\x85nj\x09\xdd\x95\xae\xd0" +
-	"m]\xad^:\xb7\xad\xd3\x8a\x07+\xbdB\xb7\xcf\x12" +
-	"\xba+]\xa1;\xdc\x9e\xd4\x1c\xe6\x83\xa3\xbb\x81b\xfb" +
-	"\x04\xe6\xb9j\x80\xba\xc8I8\xe0\xbc\xc7\xc1\xc9/\x7f" +
-	"\x0b\x00\x00\xff\xff=\x8e\xcc5"
+type Server_decisions_Params capnp.Struct
+
+// Server_decisions_Params_TypeID is the unique identifier for the type Server_decisions_Params.
+const Server_decisions_Params_TypeID = 0xd85aef4113b57c92
+
+func NewServer_decisions_Params(s *capnp.Segment) (Server_decisions_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return Server_decisions_Params(st), err
+}
+
+func NewRootServer_decisions_Params(s *capnp.Segment) (Server_decisions_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0})
+	return Server_decisions_Params(st), err
+}
+
+func ReadRootServer_decisions_Params(msg *capnp.Message) (Server_decisions_Params, error) {
+	root, err := msg.Root()
+	return Server_decisions_Params(root.Struct()), err
+}
+
+func (s Server_decisions_Params) String() string {
+	str, _ := text.Marshal(0xd85aef4113b57c92, capnp.Struct(s))
+	return str
+}
+
+func (s Server_decisions_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_decisions_Params) DecodeFromPtr(p capnp.Ptr) Server_decisions_Params {
+	return Server_decisions_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_decisions_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_decisions_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_decisions_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_decisions_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_decisions_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_decisions_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_decisions_Params) Goroutine() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Server_decisions_Params) SetGoroutine(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+// Server_decisions_Params_List is a list of Server_decisions_Params.
+type Server_decisions_Params_List = capnp.StructList[Server_decisions_Params]
+
+// NewServer_decisions_Params creates a new list of Server_decisions_Params.
+func NewServer_decisions_Params_List(s *capnp.Segment, sz int32) (Server_decisions_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 0}, sz)
+	return capnp.StructList[Server_decisions_Params](l), err
+}
+
+// Server_decisions_Params_Future is a wrapper for a Server_decisions_Params promised by a client call.
+type Server_decisions_Params_Future struct{ *capnp.Future }
+
+func (f Server_decisions_Params_Future) Struct() (Server_decisions_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_decisions_Params(p.Struct()), err
+}
+
+type Server_decisions_Results capnp.Struct
+
+// Server_decisions_Results_TypeID is the unique identifier for the type Server_decisions_Results.
+const Server_decisions_Results_TypeID = 0xa8cdd89b37ae772d
+
+func NewServer_decisions_Results(s *capnp.Segment) (Server_decisions_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_decisions_Results(st), err
+}
+
+func NewRootServer_decisions_Results(s *capnp.Segment) (Server_decisions_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_decisions_Results(st), err
+}
+
+func ReadRootServer_decisions_Results(msg *capnp.Message) (Server_decisions_Results, error) {
+	root, err := msg.Root()
+	return Server_decisions_Results(root.Struct()), err
+}
+
+func (s Server_decisions_Results) String() string {
+	str, _ := text.Marshal(0xa8cdd89b37ae772d, capnp.Struct(s))
+	return str
+}
+
+func (s Server_decisions_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_decisions_Results) DecodeFromPtr(p capnp.Ptr) Server_decisions_Results {
+	return Server_decisions_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_decisions_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_decisions_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_decisions_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_decisions_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_decisions_Results) List() (Decision_List, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Decision_List(p.List()), err
+}
+
+func (s Server_decisions_Results) HasList() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_decisions_Results) SetList(v Decision_List) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewList sets the list field to a newly
+// allocated Decision_List, preferring placement in s's segment.
+func (s Server_decisions_Results) NewList(n int32) (Decision_List, error) {
+	l, err := NewDecision_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Decision_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s Server_decisions_Results) Pinned() bool {
+	return capnp.Struct(s).Bit(0)
+}
+
+func (s Server_decisions_Results) SetPinned(v bool) {
+	capnp.Struct(s).SetBit(0, v)
+}
+
+// Server_decisions_Results_List is a list of Server_decisions_Results.
+type Server_decisions_Results_List = capnp.StructList[Server_decisions_Results]
+
+// NewServer_decisions_Results creates a new list of Server_decisions_Results.
+func NewServer_decisions_Results_List(s *capnp.Segment, sz int32) (Server_decisions_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[Server_decisions_Results](l), err
+}
+
+// Server_decisions_Results_Future is a wrapper for a Server_decisions_Results promised by a client call.
+type Server_decisions_Results_Future struct{ *capnp.Future }
+
+func (f Server_decisions_Results_Future) Struct() (Server_decisions_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_decisions_Results(p.Struct()), err
+}
+
+type Server_pin_Params capnp.Struct
+
+// Server_pin_Params_TypeID is the unique identifier for the type Server_pin_Params.
+const Server_pin_Params_TypeID = 0xd71bdaf14d9a98d7
+
+func NewServer_pin_Params(s *capnp.Segment) (Server_pin_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return Server_pin_Params(st), err
+}
+
+func NewRootServer_pin_Params(s *capnp.Segment) (Server_pin_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0})
+	return Server_pin_Params(st), err
+}
+
+func ReadRootServer_pin_Params(msg *capnp.Message) (Server_pin_Params, error) {
+	root, err := msg.Root()
+	return Server_pin_Params(root.Struct()), err
+}
+
+func (s Server_pin_Params) String() string {
+	str, _ := text.Marshal(0xd71bdaf14d9a98d7, capnp.Struct(s))
+	return str
+}
+
+func (s Server_pin_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_pin_Params) DecodeFromPtr(p capnp.Ptr) Server_pin_Params {
+	return Server_pin_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_pin_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_pin_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_pin_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_pin_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_pin_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_pin_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_pin_Params) Goroutine() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Server_pin_Params) SetGoroutine(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s Server_pin_Params) Pinned() bool {
+	return capnp.Struct(s).Bit(128)
+}
+
+func (s Server_pin_Params) SetPinned(v bool) {
+	capnp.Struct(s).SetBit(128, v)
+}
+
+// Server_pin_Params_List is a list of Server_pin_Params.
+type Server_pin_Params_List = capnp.StructList[Server_pin_Params]
+
+// NewServer_pin_Params creates a new list of Server_pin_Params.
+func NewServer_pin_Params_List(s *capnp.Segment, sz int32) (Server_pin_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 0}, sz)
+	return capnp.StructList[Server_pin_Params](l), err
+}
+
+// Server_pin_Params_Future is a wrapper for a Server_pin_Params promised by a client call.
+type Server_pin_Params_Future struct{ *capnp.Future }
+
+func (f Server_pin_Params_Future) Struct() (Server_pin_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_pin_Params(p.Struct()), err
+}
+
+type Server_pin_Results capnp.Struct
+
+// Server_pin_Results_TypeID is the unique identifier for the type Server_pin_Results.
+const Server_pin_Results_TypeID = 0xd192eda75150e610
+
+func NewServer_pin_Results(s *capnp.Segment) (Server_pin_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_pin_Results(st), err
+}
+
+func NewRootServer_pin_Results(s *capnp.Segment) (Server_pin_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_pin_Results(st), err
+}
+
+func ReadRootServer_pin_Results(msg *capnp.Message) (Server_pin_Results, error) {
+	root, err := msg.Root()
+	return Server_pin_Results(root.Struct()), err
+}
+
+func (s Server_pin_Results) String() string {
+	str, _ := text.Marshal(0xd192eda75150e610, capnp.Struct(s))
+	return str
+}
+
+func (s Server_pin_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_pin_Results) DecodeFromPtr(p capnp.Ptr) Server_pin_Results {
+	return Server_pin_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_pin_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_pin_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_pin_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_pin_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+
+// Server_pin_Results_List is a list of Server_pin_Results.
+type Server_pin_Results_List = capnp.StructList[Server_pin_Results]
+
+// NewServer_pin_Results creates a new list of Server_pin_Results.
+func NewServer_pin_Results_List(s *capnp.Segment, sz int32) (Server_pin_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0}, sz)
+	return capnp.StructList[Server_pin_Results](l), err
+}
+
+// Server_pin_Results_Future is a wrapper for a Server_pin_Results promised by a client call.
+type Server_pin_Results_Future struct{ *capnp.Future }
+
+func (f Server_pin_Results_Future) Struct() (Server_pin_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_pin_Results(p.Struct()), err
+}
+
+type Server_weigh_Params capnp.Struct
+
+// Server_weigh_Params_TypeID is the unique identifier for the type Server_weigh_Params.
+const Server_weigh_Params_TypeID = 0xecc4d913350dca51
+
+func NewServer_weigh_Params(s *capnp.Segment) (Server_weigh_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_weigh_Params(st), err
+}
+
+func NewRootServer_weigh_Params(s *capnp.Segment) (Server_weigh_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Server_weigh_Params(st), err
+}
+
+func ReadRootServer_weigh_Params(msg *capnp.Message) (Server_weigh_Params, error) {
+	root, err := msg.Root()
+	return Server_weigh_Params(root.Struct()), err
+}
+
+func (s Server_weigh_Params) String() string {
+	str, _ := text.Marshal(0xecc4d913350dca51, capnp.Struct(s))
+	return str
+}
+
+func (s Server_weigh_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_weigh_Params) DecodeFromPtr(p capnp.Ptr) Server_weigh_Params {
+	return Server_weigh_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_weigh_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_weigh_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_weigh_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_weigh_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_weigh_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_weigh_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_weigh_Params) Weight() (Weight, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Weight(p.Struct()), err
+}
+
+func (s Server_weigh_Params) HasWeight() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_weigh_Params) SetWeight(v Weight) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewWeight sets the weight field to a newly
+// allocated Weight struct, preferring placement in s's segment.
+func (s Server_weigh_Params) NewWeight() (Weight, error) {
+	ss, err := NewWeight(capnp.Struct(s).Segment())
+	if err != nil {
+		return Weight{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// Server_weigh_Params_List is a list of Server_weigh_Params.
+type Server_weigh_Params_List = capnp.StructList[Server_weigh_Params]
+
+// NewServer_weigh_Params creates a new list of Server_weigh_Params.
+func NewServer_weigh_Params_List(s *capnp.Segment, sz int32) (Server_weigh_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[Server_weigh_Params](l), err
+}
+
+// Server_weigh_Params_Future is a wrapper for a Server_weigh_Params promised by a client call.
+type Server_weigh_Params_Future struct{ *capnp.Future }
+
+func (f Server_weigh_Params_Future) Struct() (Server_weigh_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_weigh_Params(p.Struct()), err
+}
+func (p Server_weigh_Params_Future) Weight() Weight_Future {
+	return Weight_Future{Future: p.Future.Field(0, nil)}
+}
+
+type Server_weigh_Results capnp.Struct
+
+// Server_weigh_Results_TypeID is the unique identifier for the type Server_weigh_Results.
+const Server_weigh_Results_TypeID = 0xd4442e92245fb832
+
+func NewServer_weigh_Results(s *capnp.Segment) (Server_weigh_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_weigh_Results(st), err
+}
+
+func NewRootServer_weigh_Results(s *capnp.Segment) (Server_weigh_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0})
+	return Server_weigh_Results(st), err
+}
+
+func ReadRootServer_weigh_Results(msg *capnp.Message) (Server_weigh_Results, error) {
+	root, err := msg.Root()
+	return Server_weigh_Results(root.Struct()), err
+}
+
+func (s Server_weigh_Results) String() string {
+	str, _ := text.Marshal(0xd4442e92245fb832, capnp.Struct(s))
+	return str
+}
+
+func (s Server_weigh_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_weigh_Results) DecodeFromPtr(p capnp.Ptr) Server_weigh_Results {
+	return Server_weigh_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_weigh_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_weigh_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_weigh_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_weigh_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+
+// Server_weigh_Results_List is a list of Server_weigh_Results.
+type Server_weigh_Results_List = capnp.StructList[Server_weigh_Results]
+
+// NewServer_weigh_Results creates a new list of Server_weigh_Results.
+func NewServer_weigh_Results_List(s *capnp.Segment, sz int32) (Server_weigh_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 0}, sz)
+	return capnp.StructList[Server_weigh_Results](l), err
+}
+
+// Server_weigh_Results_Future is a wrapper for a Server_weigh_Results promised by a client call.
+type Server_weigh_Results_Future struct{ *capnp.Future }
+
+func (f Server_weigh_Results_Future) Struct() (Server_weigh_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_weigh_Results(p.Struct()), err
+}
+
+const schema_d1f2a7c4b8e63590 = "x\xda\xbcY\x7ft\x14U\x96~\xb7^w\xaa\x93\xd0" +
+	"\xe9\xaeT3#\x0cC\x87\x18\x96\x10\xc5C\x02\xecH" +
+	"\x8e\x9en\x18Y\x979\xb8\xa6\x12u\x94\x95\x95\xa2\xbb" +
+	"\x92\x94\xe9\xaen\xba\xaa\x13rV\x06qd\x07<0" +
+	"\x8a\xca\x1c`q\x17\x14\xcf \xe3\x8f\x19w\xf4\x80\xab" +
+	"+\xee\x01\x05\x07\xf6\x98YT\xdc\x1d\x15\xf6\xa0\xc2\x1c" +
+	"tq\xcf8\xab\xc3h\xef\xb9\xaf\xaa^Uw:\x04" +
+	"\xf7\x8f\xf9/\xf5\xf5\xcd{\xf7\xdd{\xdf\xbb\xdf\xfb\xde" +
+	"\xecY\xe1d\xa0=\xfcv\x84\x08\xca\xbe`M\xe9\xbd" +
+	"\x8f\x0e\x9c\xdcrs\xd3\x8f\x88\xd2\x00Pz`\xde\x87" +
+	"\xfb\x0e\xfe\xf4\x7fFH\x10DB\xe4\x11\xf1Y\xf9\x1d" +
+	"\x11\xffzS\x1c\"Pz\xeb\xfc\xb6N\xe3w\x91\xf5" +
+	"D\x9a\x08\xc4\xb6\x99\xd3\x1ej\x04\x02\xf2\xfcP\x82@" +
+	"I=c\x04\xd7,\x8f\xae'\xcaD\xa0\x84\x04\xd0\xe0" +
+	"\xb6P3\x1a\xa8\xa1g\x08\x94\xee\x13NY\xd7\xef\x9d" +
+	"\xb9\xbeb:4\x94\xbf\x0c=*\x07k\xf1/\xa8M" +
+	"\x10x\xdf\xbai\xef\x9d\x85\x876(\x13\x01'\x13p" +
+	"\xaci\xb5u8\xd6\xccZ\x1c\xeb\xc6\x7fN\xfe\xe0\x99" +
+	"9\xf7o$\x8e\x05s\xe7P-s\xe7\x18\xb3\xa8]" +
+	"\xfe\xfb\xcf>\x7f+\xfac\x9c-\xe8[\x1c\x8e%\xeb" +
+	"u\xdb\xe5\x95u\xf8?\xd9\xba\xfb\x81@\xe9g\xf7=" +
+	"\x7f\xe5\x15w\xfc\xf0\xc7\xf6\xea\x98\xef\x9f\xd57\x02\x09" +
+	"\x94\x9aN\xffj\xe7/\xae\x89l\xc3qj*\xc7y" +
+	"\xb7\xfe\x05\xf9\x83z\xb4>U\xff\x1d\x81@\xe9\xb1\xe3" +
+	"\x83\x9f\xff\xe2\x9eO\x98u\xc0g]\x83\xd6\xd3\x1a\xf6" +
+	"\xca3\x1b\xd0zz\xc3\xfbh\xbd{\xc6\x9e/\xff\xe6" +
+	"\xf6\x8d\xff\xe8\x8f\xe9|i2.b\x81\x841}t" +
+	"\xe3\xad/o\xf9d\xc3c8\x9cP\x99\xa1\x95\xd2v" +
+	"yX\xc2\xbf\x8a\xd2G\x04J/\xffm\xeb\x96\xf7\xfe" +
+	"i\xcfn\x8c\x89\xe0\x0e\xb7\xb8\x91\xc5Di\xc4\x98\xcc" +
+	"\x1az\xfa;\x7f\x7f\xe2\xd8\x9e\xb2\xa8}\xd9\xd8\x89\x16" +
+	"A\x19\xb3\xfc\xe7\xc9\xaf\x1e\xaa\xfd\xd5\xb3?\xf3\xc5a" +
+	"\xa5\xdc\x8cq\x98\x96\xb8\x06\xde\xcf\\\xff\xb4\xef\x97\xdb" +
+	"\xe46\xfc\xe5\x93\xd72]\xd2\x0f^}\xda\x99\x97\xfd" +
+	"\xb4@f\x83.f\x83\xde\x11\x1b\x14oYk<\xe3" +
+	"7x\\f\xcb|\x8a\x19\xbc\xba\xab\xbb\xff\xa3\x7fH" +
+	"=\x8f\xcb\xa4\x95\xcb\xac\x8d\xfd\xab,\xc5\xf0\xafp\x0c" +
+	"\x97\xb9\xe3\xf5{\xe6=\xf8\x87\xd7\xf6W\xc6\x84%\xe4" +
+	"Tl\xaf|\x96\x19\x7f\xc0\x8c\x87\xffk~\xf0\xd9\xf3" +
+	"_\xbc\x82\xc6be>\xf6O\xfc\xb5|h\"z\xf3" +
+	"\xca\xc4\x1b)\x81R\xe3\xd2\xfd\x1fv\xd6\xb5\x1c\xaej" +
+	"\xbdl\xd2vY\x9b\x84\xd6\xea\xa4o\xa2\xf5\xa2\xbf\x9b" +
+	"\xfc[a\x7f\xdbQ\"5\xf8\x9c& o\x9a\xb2W" +
+	"\xde2\x05-7O\x11\xa9\xbcz\xaaHHI\xfa\xc6" +
+	"\xa7\xdf\xb8\xf5\xc2mo\xf8s\xadM]\x88A\xc8N" +
+	"\xc5\\G?\xecR~\xfa\xf1\x83#\xbe\x00o\x9eZ" +
+	"\x87\x01~k\xf9\xb7N\xeem?2R\xb1q\x16\x81" +
+	"\x18\"D\x1e\x9e\xfa\xac\xbc\x16\xa7\x98\xb3z\xeakX" +
+	"\xcb\x1d\xfb\xeehy\xf0\xaa\xeb\x8e\xfb\x06Z\xdc4\x19" +
+	"\x07z{\xeb\xf6\x1b>\xfd\x8fo\xbd\xed\xdf\xa2\xedM" +
+	"\x02\xfa0\xaf\x09\x0b\xe4\xc1\xbb\x9e\x93\x17\xfc\xf7\xd2\x13" +
+	"\xfeL\x8d4u\xa0\xc1;M\x98\xa9\x1f\xbdj\xde\xb4" +
+	"\xa4m\xdd\x99\xaa\xc1\x9f?\xed\x05y\xc14\xfc\x9fk" +
+	"\xa7\xc5\xd1\x93E\xca\xd4\xf7\xfe\xb7c\xfd\xd9\xca\xbcR" +
+	"\xb4V\x9a_\x97\x975\xb3:j\xfe>Z\xef\x90/" +
+	"\xdc\xbc\xec\xc6\xdc9\x9f\xdfo^\xce\x02\xa0\xbc\x1e\x9e" +
+	"'\xbfs\xf0\\Y\xdd\xbet9\xab\xecC\x97\xa3_" +
+	";~\xf8\xc8C\xc5\x8e\xf0\xc7U+hZ\xcb\xaf\xe5" +
+	"Y-\xf8?3[\x98_S\x9e\xaf9\xf0\xef\xcf\xfd" +
+	"v\x945\xcb\xf3\xb5\xd3\x1f\x95\x17MgE<\x9d\xed" +
+	"\xe9\xc1\xff\xbc\xf9_\x9ex`\xf7\xa7\xfe\xa0\xac\x9e\xc1" +
+	"\xcaw\xdd\x0c\x9c|\xcf\x8d\x7fM\x97\xef(~\xe6O" +
+	"\xed\xa9\x19,jgg`j\xe5\xe1o\xfe\xe4\xe4\x9f" +
+	"-\xfb\xbdoe\x93ZYF\xb6\xbc\xfd\xe4\xe5\xf5?" +
+	"\xd9\xf5\xb9?#\xd0\xca\x16V\xdb\x8a\x05|\xe1\x85{" +
+	"N\xbd\xfc\xf2\x92/|\xffz\xaa\x95m\xbb\xae\xa3\xff" +
+	"V\xb8\xe5\xbe\xe7.\xe0\"B\xbeE\xb0\xf3\xf4H\xeb" +
+	"\x0b\xf2H+Z\x1fkeG\xcd-\xf1\xed\xf3\x1f{" +
+	"\xec\xd8W\x95\xc7!\x0b\xd0+W<*\x1f\xb9\x82\x1d" +
+	"\xa1W\xdc\x0fdV\xa9\xa0es\x96\x96\xba\x0aRj" +
+	"\xde\xc8wvk\xf1\xde\xa2\xa9\xa5\xbb\x00\x94\x10\x0d\x10" +
+	"\x12\x00B\xa4\x99m\x84(-\x14\x94\xd9\x02\x00\xc40" +
+	"3\xd2\xac\x85\x84(\xad\x14\x94\xb9\x02DR\xb9\xb4\x06" +
+	"!\"@\x88\xc0\x9a\xacf\x9aj\x9f\x06\x13\x88\x00\x13" +
+	"\x08\xf0)\xa8=E\x8fV\x18\xd4\x0aW\x0d\xea\xdaP" +
+	"K\xb7f\x163\x16\x98J\x80\xcf\x15\xc6\xb9B\x14\x94" +
+	"\x98\x00\x91;\xcd\x9c\x01a\"@x\xccq\xb2z_" +
+	"A\xb5\xb4\x96.\xb5 \xaaYS\x99\xc0GZ\x84\x1e" +
+	"&)(K\x04\x90\\\xb7\x17w\x13\xa2\xfc%\x05\xe5" +
+	"&\x01$!\x10\xc3<K\x0aZ.\xa1\xa0\xdc*\xc0" +
+	"\x1aS3M=g@-\x11\xa0\x96@\xa9/W\xc8" +
+	"\x15-\xdd \xa0\xb9\xd8\x9a|!\x97\xd2L\xd3]r" +
+	"e\x14\xbf\x9b\x13\x8b\x86\x851\xf4\xad\xab\xd1[\x17x" +
+	"\xa3_$8]jA\xcd\x9a\x84\x8c\xb1$\xbe\"\x0c" +
+	"\xd8u\x14\x94.\\\x11\xd8+\xba\xa1{\xec\x15E\x86" +
+	"\xfaU\x8bgG-\xf4\x15\xb3\x9aa\x110\xc7\xc9\x98" +
+	"n\xf4\xe6\xbc\x8c\xf9\x9c\xea\xac\xe2\xd4R\x7f\x98\x1d\xa7" +
+	"\x94f\xcf\xa9\x84\xc9\x06\xf5\xdc\xc8\xeb\xb7h\x05S'" +
+	"4g\xb8a\x15\xf3zz\xac\x10\xf7\xe8\xd4\xd20\xc2" +
+	"S\xb8\x1f\xcfM&D\xf99\x05\xe5E_\xbe\xf7c" +
+	"\xc4~IA9\x80\x8e\x08\xb6#/u\x10\xa2\xec\xa3" +
+	"\xa0\x1c\x14@\xa24\x86\x1bRz\x05\xe3\xf8\"\x05\xe5" +
+	"\xb0\x00R \x14\x83\x00!\xd2!\x04\x0fPP\x8e\x0a" +
+	"\x00\xc1\x18\x04\x09\x91\x8e v\x90\x82\xf2\x86\x00R\x0d" +
+	"\xc4\xa0\x86\x10\xe9\x18\x82\x87)(\xc7\x05\xa0\xf9\x14\xaf" +
+	"\x94TAS--\xed~\xc75#\xed}E2\xfa" +
+	"\xa0\xe6\xfb0\xf8&\x8a\xf4\x16\x8d\x94\x1b\x9cH\xaf\x9e" +
+	"\x19o;\x19\xb9\xb4f\xda%\x03fe\xb0\x16X\x09" +
+	"KM\xf5\xdb\xdb\xba\xd5\x0d\x98\\\x0b\x0b\x09\xe9\x09\x00" +
+	"\x85\x9e(`\xcc\x04\x1639\xcc\xf0\x10\xe21\xc4\x05" +
+	"\xca\xc2&K\xd0MHO\x14\xf1)\x88\xd3\x00\x8b\x9c" +
+	"<\x09:\x09\xe9\x89!\xde\x84x \xc8\x82'\x7f\x1b" +
+	"\x9a\x09\xe9\xb9\x0c\xf1\x16\xc4\x83\x94\x05P\x9e\x06\x1d\x84" +
+	"\xf4LA\xbc\x15\xf1\x9a\x00\x8b\xa1<\x9d\xe1M\x88_" +
+	"\x89\xb8X\x17c\x87\xd6L6N\x0b\xe2\xb3A\x00\x08" +
+	"\xc5\x00\xdb\xe1,6m+\xc2s\xd1\xbc\x16bPK" +
+	"\x88\xdc\xce\xcc\xafD\xfcj\x18]\xfe\xa36\xaf\xf3\xad" +
+	"\xe1\x0ep\xb0D>\x97\xd1S\xc3\xbc\x10M\x8b\x17b" +
+	"<\xa3\xa9&OZ\xbc?\x97\x1b0\xdd/\x7f\xc1V" +
+	"\x14\xb88\xa0\x0d\x8f:\xc9xz\"\x98\x1eL\xce\\" +
+	"\x9e\x9ce\xb0\x94\x90\x9e\xdbq\x15\xfd\xe0\x15\xb4\xac\xb1" +
+	"\xd5-G<\x03^M\xcb:\x0b^\x1a\xf1<xe" +
+	"-g\x19\xde\x8f\xb8\xc5\x92#\xd8\xc9Y\x09+\x08\xe9" +
+	"\xc9#~\x17\xf0\xe2\x96\x87Y\x8eW!|/x\xf5" +
+	"-\xafe5q\x17\xe2\xebYn\x04;7\xeb\xd8\xf0" +
+	"w#\xbe\x11\xf1\x10\xb5\x93\xb3\x01\xda\x08\xe9\xb9\x17\xf1" +
+	"\x07Xr\x02vr61\xf7\xd7#\xfe0\xe2u\xc1" +
+	"\x18\xd4\x11\"of\xf6\x1b\x11\xdf\x83x}M\x0c\xea" +
+	"\x09\x91\x1fg\xfe\xecF\xfc\xe7\x88O\x10c0\x81\x10" +
+	"\xf9)\x86?\x89\xf8>\x10\xc6??\xe2\xc5\xacj\x0e" +
+	"\xf0\xaf\xde\x8c\xda\xe7U@*_\xfc\x0bM\xb5\x8aD" +
+	",h\xa6\xef\xe0g#\xe6\x08\x18n\x16\xd7\xac(\xea" +
+	"\x99\xf4\xe2\xb4\xfb\x1d\xb7r\x03\x1a\xff5\x92W\xad~" +
+	"\x9e\xf0\xd4\x107\x8b\xa8\x85>\x13\x1a\x08tQ`X" +
+	"C\xf5\xb2+\xe53jJ\xcbj\x06\x01k\xd4\xc1W" +
+	"m\xbf\xb3\xd3\x98ZU\xfbg\x8b\x80G\x8ai\xb9\xf3" +
+	"F=JG\x80yPQ\x86Ktj\x0c`\x11F" +
+	"\xf9`*\x9e\x9e\xb7SP\xfa\xbd\xe3A\xd2\xf0\xbc_" +
+	"NA\xc9xg\x83\xa4\xe3\x91\x9a\xa6\xa0\xe4\x05\x00\xe7" +
+	"D\xcd\xe2y\xdfOA\xb1F\xef\xc2\x84\xd5_\xd0\xd4" +
+	"t\xf5\x84T\xdd,\xe5\xebO\x17T\xddp\xcf\xbb\xf1" +
+	":\xa4\xdb\xf3\xd3\xe8p\xd2vXm\xf3\x966\xaa\xe7" +
+	"\xfbs\xe3\x84/d\xa7-R4\xd29\x00\"\x00\x8c" +
+	"\xed\x9b\x96\xd2q8\xb3\xa5;\xc1\xda\xa5Y\x8dK%" +
+	"=\x07\xaf\xc5\x88^MA\xb9nT\xce8\xf7\xb3s" +
+	"\x96\xc8\xeb\x86\xa1\xa5\xc7q\xc0\xd4\xfb\x0c5\xc3\xaaC" +
+	"\xccX\xe6XV\xf6\xa2\xb1kD\x90i\x8ca\xe6\xf2" +
+	"\x1f\xcdlI\xd8\x94\xc4\xbf\x9a\x85\x1e3\x94 \xe9P" +
+	"\xc3f\x8f\x1aV\x86VT3\x99\xf1\xc2\xc7R\xcbK" +
+	"\xdb7Y\x87\x7f2\x97\x87\xb6y\x93\xc5\xb3\xb9A_" +
+	"w\xb5r\xb9\x01\x08\x12\x01\x82\xbe\xb9\x04{\xae\xeb\xdd" +
+	"U\x91\x8a\x8a\x9f\xec\xafxg\x0em\xb2\xbf\xe2\x1d\xd2" +
+	"\xa8wV\xa9\xf86\xaf\xe2\xa9\xce=\xf1\x11\x82\x84i" +
+	"\xa9V\x91WzdH\xd5\xadQ\xad\xdd\xd9\x90\xdf\xd7" +
+	"\"z_\xbfU\xe1`s5\x07;<\x07\xc1!9" +
+	"\xfaB\xcf?\x89\x82\xe3`\xa7\xe7 \xdbe\xeeA6" +
+	"\xa8f\x8a\x9ccT\xb6\xc8\xc4\x90\x86\x8e@=\x11\xa0" +
+	"~t,{\xec\x14/6z!\x87\xce^\xc3\x9b\xd8" +
+	"\x16\x98LH\xcf\x03xJ\xef\xf03\x8cm\xac\x0b<" +
+	"\x8c\xf8N?\xc3x\x845\xbd\x1dn\x17p\xc2*?" +
+	"\xce\x9a\xc3N\x84\x9fd=\x0c\xec\x1e\xf6\x04\xc3Ys" +
+	"8\xc0\x08\x86`7\xb1\x97Xsx\x11\xf1\xc3\xac\x89" +
+	"Q\xbb\x89\x1dbM\xec\x00\xe2G\xfdM\xec\x08\xc3\x0f" +
+	"\"\xfe\x86\xbf\x89\x1dc\xcd\xed0\xe2\xc7Y\x13\x0b\xd9" +
+	"Ml\x84\xe1G\x11?\xc1\x9aX\xad\xdd\xc4\xded=" +
+	"\xf58\xe2'Y\x13\x0b\xdaM\xec]\xb6\xac\xdf ~" +
+	"\x865\xb1\x1a\xbb\x89}\xc0\xe6=\x89\xf89\xc4\xc3\x81" +
+	"\x18\x84\x09\x91\xcf2fs\x1a\xf1\xf3\x887\x04c\xd0" +
+	"@\x88\xfc1[\xd79\xc4CBY\x85\x95Qe'" +
+	"{]\x84z`Yo\xaa\xda\x8f.\xa1\xdd\xad1-" +
+	"\xb5\x80l\xd6\xd9T\xf1\x94\x9a\xc9\xf0\x86\x19\xcf\xe8\xc6" +
+	"\x80\xd7\xcb\xd2\x9a\x99*\xe8y\x8b\x88\xb9\x82\x87\xf2\xdb" +
+	"\x14\xf5:m%IN\xd8\xf5\xc5\xb7E\x95\xd38\xea" +
+	"\xe9\x00\xd5\x9b\xd9wU\x9a\xc9`1^\xcd\x8bq\x98" +
+	"E\xd5\xc2\xe8\xdd\xedgT\xabY6=\xca\xe3\\W" +
+	"\xe4\xb5\xac\xba<\xcaC\x05\xbb\x1a\xd71\xdc\xa3<\x01" +
+	"jWc%\xe5\x09\x06\xecj\xdc\xc4p\x8f\xf2\xd4\x04" +
+	"\xedj\xf4Q\x9e\xad\xac\x1ak\xecj\xdc\xc2p\xbei" +
+	"\\\xba\xbb\x8d\xb9\xe9\xed\x19\x97\xee>\xc2\xf0\xad\x88\xef" +
+	"f\xc5(\xd8\xc5\xb8\x8b\xe1;<FE]F\xd5Q" +
+	"\xb6\x99&\x04\xecb|\x82\xe1\x1e\xd3\x0a\x07\xedb|" +
+	"\x8a\xe1{\x10\xff%\x08\x900\x8a\xd9\x15Z\x817n" +
+	"\xa3\x88%\xe0V\x99Z\xe8\x9b\xcd\xcf_\xb5\xd0\xd7\xee" +
+	"\xff\xe8\xf0\x7f\xcc\xf1\x7f\xcc\xf5\x7f\xcc\xe3\x05\xb5\"\x93" +
+	"[1\xdb%\x02\xec\xab\xbd\xec\xab\xa3\xeckN\xd9\xd7" +
+	"\xdc\xb2\xafycq\xef\x1e-\x82M\x07+e6\x0d" +
+	"\x12\xc2\xb5)p\x85gy%\xb4\x11A\xd6@\x04\xe0" +
+	"\xda(\xb8J\x90|\x1b|\x8f\x08\xb2\x02\"\x08\\\x1f" +
+	"\x05W\x02\x94\x17\xc1R\"\xc8\xd7\x82\x08\x94\xabK\xe0" +
+	"J\xafr;t\x12A\x9e\x0e\"\x04\xb8\xa8\x0e\xae\x0e" +
+	"$O\x82\x85D\x90\xc3 B\xd0U\xc9=m^\x06" +
+	"\xf4J\xfaL\x84\x1a.i\x83\xab2Kg;\x88 " +
+	"\xbd+\x82\xc8\xa5bp\xa5Yi\x04\x7f;$B\x88" +
+	"KR\xe0\xaaV\xd2~\xfc\xed)\x11j\xb9>\x08\xae" +
+	"\x92,\xed\xea&\x82\xb4M\x84:..\x82+dJ" +
+	"\x9b\x9a\x89 \xad\x15\xa1\x9e\x0bx\xe0j\x93R\x11\xc7" +
+	"\xd4\xc5\x88n\xf4\xe6\x92PrY\x07!$Y~\x1c" +
+	"$!a\x13\x97$\xacqT\x9d$D\x06um(" +
+	"\x09q\xc6w\x93\x10g\xe4 \x09\xf1\xbcZ4\xb5$" +
+	"\x9e26\xd7\"`&\xf1\x14\xc4\xdfX\xb7JB\x17" +
+	"x\xd9\x0e\x8cEil=\xc3$~\x06\xbd\x94i." +
+	"\xa0\\&T\x9cWQO\xe7$\x00\xd11\x19L\xde" +
+	"\xe5/\x96IHe\xc5\xdd\xa0\xc5\x99>\x86%\xd7D" +
+	"\x03\x13J%6\xeb\x08v\xe6\xa3\x14\x94\x13\x02\x84\xe1" +
+	"\xab\x92\xdd\xd8\xdf\xfc\x1e!\xcaq\x0a\xcaI\x01\xc2\xc2" +
+	"\x97%\xbb\xb5\xbf\x8b\xad\xfd\x04\x05\xe5\xb4\x00a\xfa\xc7" +
+	"\x92\xdd\xdbO!\xf9\xf8\x0d\x05\xe5\x8c\x00\xe1\xc0\x85\x92" +
+	"\xad`|\x80\xe8I\x0a\xca9\x01\xc2\xc1?\x94l\x0d" +
+	"\xe3,\x12\x86\xd3\x14\x94\xf3\x02\x84k\xbe(\xd9\"\xc6" +
+	"\xc7\x88\x9e\xa1\xa0\xfcN\x80\xb0\xf8y\x89\x9dG\xd2\xa7" +
+	"\x18\x8f\xf3\x14\x94?\x0a\x90P-\xbc\xaaB\xd4{\xff" +
+	"p\"a\xff\xa0\xa5\x09!\x10\xf5\xdeR\xec_\xd7\x14" +
+	"4&+B\xd4{\x8a\xb2\x7f\x89`\xd3\x80\xa8\xf7\xfe" +
+	"\xe1\xc0\xd8Y \xea\xe9\xf46\x1c/h\xf9\xcc0D" +
+	"=]\xd7\xc1\xb5A\xcd\xb0 \xea\x89\x9f\x8eW\xff\xaf" +
+	"\xf4\xb1\xfa\xe1\x04\xf4\"9v\x14\xba\xaf\xa79\xde\xed" +
+	"\x88a\x9d_Os\xbc4\xe6\xef]=\xba\xe2\x17\xe7" +
+	"\xea.}F\xdf\xae\xa4\xa0\\}inTV\xf3_" +
+	"\xe5\x12im\xb1\xd1\xcb\x88_\x8c\xcf\xb5\x1a\xabn\x15" +
+	"\x05\xe5^\xdf\\k\xd1\x81\xbb((\xeb=\x96\xba\x0e" +
+	"\x0d\xef\xa6\xa0l\xf4\xb1\xd4\x0dX\xf5\xeb)(\x0f{" +
+	"dO\xda\x8c\x01\xdbHA\xd9*@\xc4P\xb3\x1e[" +
+	"U\xd3\xe9\x02\xb2U\x97\xdd\xa4\xf2\x1e\xc1\xf6\x9f7\x9c" +
+	"\xce\xde\x99\xd3\x0d\x8f\xc5\x8cy50\x09\xbb\x1c\\\xc6" +
+	"W\xb5\x0d\x17\xf00\x05e\xa7oU\x8f\xe0\xa6\xd9J" +
+	"A\xd9\xedS\x18w\xe1\xb2vPP\xf6x\x97\x83\xc7" +
+	"\xd1p\xa7\xa3O\xba\xab\xda\xdf\xe1\xe8\x93ox\xfc\xd5" +
+	"\x13\x13O\x0b_GAt\xc4(N\x91\xf83\xacM" +
+	"\x91\xe2\xa6ni\xbe\x9f\xf9\xbb\xa9\xfds\xc5\xc5\x93\xbf" +
+	"\xd4U\xf0\xab*\x9a\xb0+T_t;\xb9W\xf5\xea" +
+	"\xf5\xc8\xcb\xb1s\xec\xab\xa3{\x0b\x89z\x0f\x83\x15\xdb" +
+	"\xd8I`\x97\xcd\x17\xf9}\xc4W\x96\x9d\xd5\xca\xb2\xf9" +
+	"R\xcbr\xa9\xbf,\x05\xa7,\x17zeY\xc1\x8d\xfc" +
+	"\xa4<\xd2\x9f3\xbd\x8b\xde\xa5\xb0\xe0\xd1O3b>" +
+	"3\\\xa9\xe0v\x94+\xb8\xe0*\xb8\x9d\xe5\x0a.\xb8" +
+	"\x0a.\xde\xc7& ~\x99\x9f\xd2Nd8Wv!" +
+	"`3\xdaIlxO\xd8\x0d\x82\xcdh\xbf\xcdpO" +
+	"\xd8\xad\x11lF[)\xec\x8a\xd4f\xb4\x95\xc2n(" +
+	"`S\xda\x99\x0c\xe7\xc2\xaeT\x1b\xb4)\xed,\x86s" +
+	"e7\xae\x15\x0aF\x8e\xef\xde~\x95\xed\x00\xe7\x93\x16" +
+	"8\xc7\xa4\x85\x8e?\x09u\xac*\xb6`}\xd3\x8b\x9c" +
+	"\xb7\xc2%\x14xy\xf9\x8c'\xdbtkq[\\\xba" +
+	"$\xf1\x8f\xbf\x8f_t?3Z5n\xebcF\xee" +
+	"\x86\x1eK-t\xa5\x89n\x9f\x0c\xe1j'\xd9\x85\x9e" +
+	"\x0c!\xd1\x9d\xf6\xf6Z\x89\xa1\xc9PPV}\xcdW" +
+	"\xb8\x00\x11 \xc0\xae\x8df1\xab\x8d\xd3!\xdd\xf7\xc2" +
+	"n\xcd\x8c\x14\xfd\xe2\x98\xb3\xcd\xae\xd3\x12v\x0b\xad\x94" +
+	"\xe3qG\xdd\x8a%\x99\xf6\xef4\x95]\xd6<\x99\xde" +
+	"\x95\xe35vU\xf7\xc9\xf15\xae\x1c\xdfV.\xc7\x8b" +
+	"\xae\x1c\x8f;0\x83\xf8*\x9f\x1c_d\xe6\\\xa5\xe7" +
+	"r|\xe5]\xd6U2*\xef\xb2\xae\x92\xb1\x96\x09." +
+	"\xde]\xd6\x95\xe3+\xee\xb2\xeduI\xb0o\x8f\x1b\xd8" +
+	"@\xdee\xd6\xd5\xe37\xb1\x89\xbd\xcb\xac\xab\xc7of" +
+	"\xf6\xfc2\xeb\x962\x97\xe2\xf4\xac\xc6\xfbm\x95\\F" +
+	"z\x0b\xb9,\xdf\xd2\x16\xdf\xec\x91\x01\xdd\xe0\xf2C\xa2" +
+	"\xa0\xa9f\x8e\xab\x13q\xd3R=\x95@\x1c\xea\xe7j" +
+	"V\x99\xf2\x17\x1f0rC\x86[\x15\x89\x15Zo\xae" +
+	"\xa0\xb9RV\\\xed\xb5\xb4\xc2(a\xcb\xa9\x85E\x83" +
+	"\xa2f\xbf\xe3\xfa^\x19\xdb\xaa\xbd26\xfa_\x19\x9d" +
+	"\xe7\xce\x97\x1a\xfd\xaf\x8c\x82\xf3\xca\xd8\xe8\xbd2:\xc7" +
+	"l\xd9#\xa3\xfbH&\x1di\xf4\xbf2\x06\x9cW\xc6" +
+	"F\xef\x95\xd1\x0e\x8d\x13'\xe0\x8f\x1e\xa0\xba1\x85\x15" +
+	"^\xf8\xb5U\xbc\xf9\x00\xd7\"\x81\xf7\x9a\xff\x0b\x00\x00" +
+	"\xff\xff\xb3\x82:\x05"
 
 func RegisterSchema(reg *schemas.Registry) {
 	reg.Register(&schemas.Schema{
@@ -4729,19 +5736,26 @@ func RegisterSchema(reg *schemas.Registry) {
 			0x9f8c5c5efda827a4,
 			0xa389ee95bf588ca2,
 			0xa4a8b3de95287bbf,
+			0xa8cdd89b37ae772d,
 			0xabb2cb0993fe4036,
 			0xae476cdf013c3f21,
 			0xaec67e11506cc7ee,
 			0xaf6e81560776145f,
 			0xb6639ee76852a1c6,
+			0xb9c7fa923582ca9c,
 			0xc1f9f0b20539e279,
 			0xc8240a3ae6b95a12,
 			0xcc2ab902ea1a8645,
 			0xd059fb5816f11611,
+			0xd192eda75150e610,
 			0xd1c931aae01b60d6,
+			0xd4442e92245fb832,
+			0xd71bdaf14d9a98d7,
+			0xd85aef4113b57c92,
 			0xe8852a4c5473c687,
 			0xe98832f7de1e5145,
 			0xec6f4f5d55fb139c,
+			0xecc4d913350dca51,
 			0xed0d3275939d839c,
 			0xedeab5d3c006b61c,
 			0xf1a490a9be55db76,
@@ -4749,6 +5763,7 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xf65d26e096177913,
 			0xf8a1960b23acd795,
 			0xf94cbfbfe182bafb,
+			0xfbb58a5672cecc50,
 			0xfecda3a3399a1f56,
 		},
 		Compressed: true,

@@ -228,6 +228,8 @@ func parseAsked(s string) (processes, placement uint32) {
 			placement = wire.PlaceSpread
 		case "balance":
 			placement = wire.PlaceBalance
+		case "affinity":
+			placement = wire.PlaceAffinity
 		}
 		s = s[:i]
 	}

@@ -90,6 +90,12 @@ func onEvent(frame []byte) {
 		inspect(e.N, e.A, e.B)
 	case wire.EventDrain, wire.EventPause:
 		steer(&e)
+	case wire.EventMoveMany:
+		if n := uintptr(len(e.Text)) / 8; n > 0 {
+			moveMany(uintptr(e.N), unsafe.Pointer(unsafe.StringData(e.Text)), n)
+		}
+	case wire.EventLabels:
+		findLabels()
 	case wire.EventExit:
 		cas(&ending, 0, 1)
 		die(int32(e.N))

@@ -116,6 +116,12 @@ func pauseG(goid uint64, on bool) (state uint32, why, within string)
 //go:linkname pauseAll runtime.remotePauseAll
 func pauseAll(on bool) (state uint32)
 
+//go:linkname moveMany runtime.remoteMoveMany
+func moveMany(target uintptr, p unsafe.Pointer, n uintptr)
+
+//go:linkname findLabels runtime.remoteFindLabels
+func findLabels()
+
 //go:linkname arrive runtime.remoteArrive
 func arrive(kind uint32, a, b, c, d uint64, more string)
 

@@ -76,9 +76,10 @@ type Placement int
 
 // Placements.
 const (
-	PlaceLocal   Placement = iota // in the process that creates it
-	PlaceSpread                   // in each process in turn
-	PlaceBalance                  // where it is created, or in a process that has nothing to do
+	PlaceLocal    Placement = iota // in the process that creates it
+	PlaceSpread                    // in each process in turn
+	PlaceBalance                   // where it is created, or in a process that has nothing to do; those that have begun move by what they do
+	PlaceAffinity                  // in each process in turn; then they move by what they do
 )
 
 // EventKind is what an Event tells.

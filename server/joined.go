@@ -42,6 +42,8 @@ func (cfg *Config) askedFor(a *wire.Attach, local bool) (int, error) {
 		cfg.Placement = PlaceLocal
 	case wire.PlaceSpread:
 		cfg.Placement = PlaceSpread
+	case wire.PlaceAffinity:
+		cfg.Placement = PlaceAffinity
 	case wire.PlaceBalance:
 		cfg.Placement = PlaceBalance
 	}

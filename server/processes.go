@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,18 +26,19 @@ import (
 // The first process that ends, ends the session: it has returned from main, or
 // called os.Exit, or failed as the whole program would, or was lost.
 type running struct {
-	cfg     Config
-	program Program
-	id      uint64
-	beacon  *session.Beacon
-	memory  *pager.Pager // nil with one process
-	layout  coherence.Layout
-	hosts   *hosts         // nil without others than this one
-	mail    *mail.Mail     // of the processes on this host; nil without
-	joined  *joined        // the first process, where somebody else started it; else nil
-	party   *node.Party    // nodes of the master that take part; nil without
-	guests  *node.Listener // for their connections
-	page    *page          // nil without
+	cfg      Config
+	program  Program
+	id       uint64
+	beacon   *session.Beacon
+	measures *session.Measures // nil without mail
+	memory   *pager.Pager      // nil with one process
+	layout   coherence.Layout
+	hosts    *hosts         // nil without others than this one
+	mail     *mail.Mail     // of the processes on this host; nil without
+	joined   *joined        // the first process, where somebody else started it; else nil
+	party    *node.Party    // nodes of the master that take part; nil without
+	guests   *node.Listener // for their connections
+	page     *page          // nil without
 
 	children []*child
 	ending   sync.Once
@@ -179,8 +181,11 @@ func (r *running) makeMail(n int) error {
 		return nil
 	}
 	var err error
-	r.mail, err = mail.New(0, here, r.cfg.MailDelay, &space)
-	return err
+	if r.mail, err = mail.New(0, here, r.cfg.MailDelay, &space); err != nil {
+		return err
+	}
+	r.measures = session.NewMeasures(n, r.mail, runtime.NumCPU())
+	return nil
 }
 
 // end notes that process number ends the session, and ends the others.
@@ -206,7 +211,7 @@ func (r *running) share(n int) error {
 		return err
 	}
 	r.memory, err = pager.New(pager.Config{
-		Layout: r.layout, Options: coherence.Options{Hold: pageHold, Idle: func(k int) bool { return r.mail.Idle(k) }, Where: where}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed,
+		Layout: r.layout, Options: coherence.Options{Hold: pageHold, Idle: func(k int) bool { return r.mail.Idle(k) }, Where: where}, Logger: r.cfg.log, Own: Adopt, Failed: r.failed, Answered: r.answered,
 	})
 	return err
 }
@@ -221,6 +226,13 @@ func (r *running) failed(process int, err error) {
 	if !coherence.Unmapped(err) && !r.over.Load() {
 		r.cfg.log.Error("memory of the session is lost: it ends", "process", process, "err", err)
 		r.children[process].kill()
+	}
+}
+
+// answered is told of each fault that another process's page was the answer to.
+func (r *running) answered(f coherence.Fault, from coherence.Origin, took time.Duration) {
+	if r.measures != nil {
+		r.measures.Answered(f, from, took)
 	}
 }
 
@@ -333,7 +345,9 @@ func (r *running) first(conn *fds.Conn) {
 		// A copy would be one process's, and outlive the descriptor's end in
 		// another. A mapping outlives it anyway.
 		sc.Map, sc.Hand = sc.Hand, false
-		sc.Spread, sc.Balance = r.cfg.Placement == PlaceSpread, r.cfg.Placement == PlaceBalance
+		sc.Spread = r.cfg.Placement == PlaceSpread || r.cfg.Placement == PlaceAffinity
+		sc.Balance = r.cfg.Placement == PlaceBalance
+		sc.Measures, sc.Place = r.measures, r.cfg.Placement == PlaceBalance || r.cfg.Placement == PlaceAffinity
 		sc.Hidden = r.hidden
 		sc.Far, sc.Host = r.far, r.host
 	}

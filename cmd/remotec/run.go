@@ -16,7 +16,7 @@ import (
 )
 
 // placements are the words of -placement.
-var placements = []string{"local", "spread", "balance"}
+var placements = []string{"local", "spread", "balance", "affinity"}
 
 var runCommand = &command{
 	name:  "run",
@@ -135,7 +135,7 @@ func parsePlacement(word string) (server.Placement, error) {
 	if i < 0 {
 		return 0, usagef("placement %q: not one of %s", word, strings.Join(placements, ", "))
 	}
-	return []server.Placement{server.PlaceLocal, server.PlaceSpread, server.PlaceBalance}[i], nil
+	return []server.Placement{server.PlaceLocal, server.PlaceSpread, server.PlaceBalance, server.PlaceAffinity}[i], nil
 }
 
 // processesVariable is how a program asks its server for processes, and for a

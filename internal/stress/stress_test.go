@@ -23,6 +23,7 @@ import (
 var (
 	length    = flag.Duration("stress-time", 10*time.Second, "how long the stress program runs, in all")
 	processes = flag.Int("stress-n", 4, "its processes")
+	placing   = flag.String("stress-placement", "spread", "where its goroutines go")
 	seed      = flag.Uint64("stress-seed", uint64(time.Now().UnixNano()%1_000_000), "of its random choices")
 	only      = flag.String("stress-only", "", "its loads")
 )
@@ -97,7 +98,7 @@ func start(t *testing.T, env []string, args ...string) *running {
 		t.Fatal(err)
 	}
 	r := &running{ended: make(chan error, 1)}
-	words := append([]string{"run", "-n", strconv.Itoa(*processes), "-placement", "spread", filepath.Join(dir, "program")}, args...)
+	words := append([]string{"run", "-n", strconv.Itoa(*processes), "-placement", *placing, filepath.Join(dir, "program")}, args...)
 	r.cmd = exec.Command(filepath.Join(dir, "remotec"), words...)
 	r.cmd.Env = append(os.Environ(), env...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr

@@ -26,6 +26,7 @@ const (
 	PlaceLocal = 1 + iota
 	PlaceSpread
 	PlaceBalance
+	PlaceAffinity
 )
 
 // Flags of Attach.
@@ -149,6 +150,15 @@ const (
 	InspectStack = 1 + iota // the stack of goroutine B, as a traceback shows it
 	InspectPage             // the objects on the page at address B of the process's heap, one a line
 	InspectPlace            // the functions that program counter B is in, innermost first
+)
+
+// Further events of the placement policies.
+const (
+	// EventMoveMany: the goroutines whose numbers Text has, 8 bytes each, are to go to
+	// process N, or to stay if that is the receiver. It is not answered.
+	EventMoveMany EventKind = 32
+	// EventLabels: the labels that the ledger asks for have changed.
+	EventLabels EventKind = 33
 )
 
 // Messages between the processes of a session.

@@ -61,26 +61,54 @@ func (o Outcome) String() string {
 // the fault is to be handed in again after wait. With PlainMemory nobody was, either: Common
 // answers the fault.
 func (d *Directory) Handle(f Fault) (outcome Outcome, wait time.Duration, err error) {
+	outcome, _, wait, err = d.HandleFrom(f)
+	return outcome, wait, err
+}
+
+// Origin says where the page of a fault was.
+type Origin struct {
+	Process int  // that had it, or one of them; that of the fault itself where it had it alone
+	Wanders bool // processes take it from each other
+}
+
+// HandleFrom is Handle, and says where the page came from.
+func (d *Directory) HandleFrom(f Fault) (outcome Outcome, from Origin, wait time.Duration, err error) {
 	addr := f.Addr &^ (PageSize - 1)
 	p, err := d.page(addr)
 	if err == nil {
 		p.mu.Lock()
-		from, at := p.source(f.Process), d.sample(p, addr, f)
+		from = p.origin(f.Process)
+		source, at := p.source(f.Process), d.sample(p, addr, f)
 		outcome, wait, err = d.handle(p, addr, f)
-		d.count(p, addr, f, outcome, from, at)
+		d.count(p, addr, f, outcome, source, at)
 		p.mu.Unlock()
 		if err == nil && (outcome == Shared || outcome == Stolen || outcome == Migrated) {
 			err = d.wake(f.Process, addr)
 		}
 		if err == nil {
-			return outcome, wait, nil
+			return outcome, from, wait, nil
 		}
 	}
 	kind := "read"
 	if f.Write {
 		kind = "write"
 	}
-	return Failed, 0, fmt.Errorf("coherence: process %d: %s of %#x: %w", f.Process, kind, f.Addr, err)
+	return Failed, from, 0, fmt.Errorf("coherence: process %d: %s of %#x: %w", f.Process, kind, f.Addr, err)
+}
+
+// origin returns where p is, from the point of view of process; p is locked.
+func (p *page) origin(process int) Origin {
+	from := Origin{int(p.owner), p.hold.wanders() || p.migration.score > 0}
+	if p.exclusive {
+		return from
+	}
+	for holder := range p.holders.All() {
+		if holder != process {
+			from.Process = holder
+			break
+		}
+	}
+	return from
 }
 
 // wake makes who waits for a page that was installed try again. On one host that is not

@@ -50,6 +50,7 @@ type Source interface {
 	Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error
 	// Nodes lists the other hosts that have joined the server.
 	Nodes() []NodeInfo
+	Placer
 }
 
 // NodeInfo is another host that has joined a server.

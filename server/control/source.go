@@ -108,6 +108,27 @@ func (o *Own) Pause(ctx context.Context, id, goroutine uint64, process int, on b
 	return o.Session.Pause(ctx, goroutine, process, on)
 }
 
+func (o *Own) Decisions(_ context.Context, id, goroutine uint64) ([]session.Decision, bool, error) {
+	if id != o.Session.ID() {
+		return nil, false, NoSession(id)
+	}
+	return o.Session.Decisions(goroutine), o.Session.Pinned(goroutine), nil
+}
+
+func (o *Own) Pin(_ context.Context, id, goroutine uint64, pinned bool) error {
+	if id != o.Session.ID() {
+		return NoSession(id)
+	}
+	return o.Session.Pin(goroutine, pinned)
+}
+
+func (o *Own) Weigh(_ context.Context, id uint64, w session.Weight) error {
+	if id != o.Session.ID() {
+		return NoSession(id)
+	}
+	return o.Session.Weigh(w)
+}
+
 // Many is the Source of a master: session processes, each asked through its
 // own control socket. A session's id is its session process's.
 type Many struct {
@@ -175,6 +196,26 @@ func (m *Many) Drain(ctx context.Context, id uint64, processes []int, on bool) (
 func (m *Many) Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error {
 	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
 		return c.Pause(ctx, id, goroutine, process, on)
+	})
+}
+
+func (m *Many) Decisions(ctx context.Context, id, goroutine uint64) (list []session.Decision, pinned bool, err error) {
+	err = m.find(ctx, id, func(ctx context.Context, c *Client) (err error) {
+		list, pinned, err = c.Decisions(ctx, id, goroutine)
+		return err
+	})
+	return list, pinned, err
+}
+
+func (m *Many) Pin(ctx context.Context, id, goroutine uint64, pinned bool) error {
+	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
+		return c.Pin(ctx, id, goroutine, pinned)
+	})
+}
+
+func (m *Many) Weigh(ctx context.Context, id uint64, w session.Weight) error {
+	return m.find(ctx, id, func(ctx context.Context, c *Client) error {
+		return c.Weigh(ctx, id, w)
 	})
 }
 

@@ -20,6 +20,7 @@ type Mail struct {
 	memory       int
 	files        []int // the memory, and the processes' eventfds
 	space        *fds.Space
+	ledgers      []byte // mapped; nil without
 }
 
 // New makes the mail of count processes, with descriptors that space owns. For tests they do not
@@ -37,12 +38,15 @@ func New(first, count int, delay time.Duration, space *fds.Space) (*Mail, error)
 		m.files = append(m.files, fd)
 		return nil
 	}
-	// The processes know how long it has to be.
 	fd, err := unix.MemfdCreate("remotec-mail", unix.MFD_CLOEXEC)
 	if err := add("memfd_create", fd, err); err != nil {
 		return nil, err
 	}
 	m.memory = m.files[0]
+	if err := m.mapLedgers(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("messages between processes: %w", err)
+	}
 	for range count {
 		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 		if err := add("eventfd", fd, err); err != nil {
@@ -86,7 +90,8 @@ func (m *Mail) Value(fd int) string {
 	return fmt.Sprintf("/%x/%x/%x/%x", m.first, m.delay.Nanoseconds(), m.count, fd)
 }
 
-// Close closes the descriptors. Processes that were started have theirs.
+// Close closes the descriptors. Processes that were started have theirs. The ledgers stay
+// mapped: somebody may be looking at them.
 func (m *Mail) Close() {
 	for _, fd := range m.Files() {
 		m.space.Close(fd)

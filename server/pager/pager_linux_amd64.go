@@ -35,6 +35,9 @@ type Config struct {
 	// else the session should end. It is not called, and nothing is poisoned,
 	// where the error is a coherence.ErrLost.
 	Failed func(process int, err error)
+	// Answered, where it is set, is told each fault that another process's page was the
+	// answer to, and how long the answer took. It is called on fault threads.
+	Answered func(f coherence.Fault, from coherence.Origin, took time.Duration)
 }
 
 // Pager answers the faults of a session's processes on this host.

@@ -265,3 +265,46 @@ func TestUnmapped(t *testing.T) {
 		t.Errorf("read %d, want 1", got)
 	}
 }
+
+// TestAnswered: who accounts for faults is told where each page came from, and which thread waited.
+func TestAnswered(t *testing.T) {
+	type fault struct {
+		process, from int
+		write         bool
+	}
+	var mu sync.Mutex
+	var all []fault
+	wanders := 0
+	_, procs := start(t, 2, func(c *Config) {
+		c.Answered = func(f coherence.Fault, from coherence.Origin, took time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, fault{f.Process, from.Process, f.Write})
+			if from.Wanders {
+				wanders++
+			}
+			if f.Thread == 0 || took <= 0 {
+				t.Errorf("thread %d waited for %v", f.Thread, took)
+			}
+		}
+	})
+	a := slot(0) + 8<<20
+	procs[0].store(t, a, 1) // its own memory
+	procs[1].load(t, a)
+	procs[1].store(t, a, 2)
+	procs[0].load(t, a)
+	mu.Lock()
+	if want := []fault{{1, 0, false}, {1, 0, true}, {0, 1, false}}; !slices.Equal(all, want) {
+		t.Errorf("faults %v, want %v", all, want)
+	}
+	mu.Unlock()
+	for i := range uint64(6) {
+		procs[i%2].load(t, a)
+		procs[i%2].store(t, a, i)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if wanders == 0 {
+		t.Error("a page that two processes take from each other does not wander")
+	}
+}

@@ -30,7 +30,7 @@ func (p *Pager) serve(a *attached) {
 			return
 		}
 		start := time.Now()
-		outcome := p.answer(a, m)
+		outcome := p.answer(a, m, start)
 		a.counters.count(outcome, time.Since(start))
 	}
 }
@@ -65,7 +65,7 @@ func (p *Pager) next(a *attached) (*message, error) {
 }
 
 // answer makes the thread that waits for m go on, one way or another.
-func (p *Pager) answer(a *attached, m *message) coherence.Outcome {
+func (p *Pager) answer(a *attached, m *message, start time.Time) coherence.Outcome {
 	if m.event != eventPagefault {
 		// Others come only where features were asked for that are not in Features.
 		p.fail(a.id, fmt.Errorf("pager: process %d: unexpected userfaultfd event %#x", a.id, m.event))
@@ -78,25 +78,29 @@ func (p *Pager) answer(a *attached, m *message) coherence.Outcome {
 		WP:      m.flags&pagefaultFlagWP != 0,
 		Thread:  int(uint32(m.threadID)),
 	}
-	return p.handle(f, &a.process)
+	return p.handle(f, &a.process, start)
 }
 
-// handle has f, a fault of the process whose memory is m, answered.
-func (p *Pager) handle(f coherence.Fault, m Memory) (outcome coherence.Outcome) {
+// handle has f, a fault of the process whose memory is m that was read at start, answered.
+func (p *Pager) handle(f coherence.Fault, m Memory, start time.Time) (outcome coherence.Outcome) {
 	var err error
 	if p.config.Forward != nil {
 		outcome, err = coherence.Retried, p.config.Forward(f)
 	} else {
 		var wait time.Duration
-		switch outcome, wait, err = p.directory.Handle(f); outcome {
-		case coherence.Deferred:
-			p.putOff(f, m, wait)
-		case coherence.PlainMemory:
+		var from coherence.Origin
+		outcome, from, wait, err = p.directory.HandleFrom(f)
+		switch {
+		case outcome == coherence.Deferred:
+			p.putOff(f, m, start, wait)
+		case outcome == coherence.PlainMemory:
 			p.putOffs.Go(func() {
 				if err := p.directory.Common(f); err != nil {
 					p.broken(f, m, err)
 				}
 			})
+		case p.config.Answered != nil && err == nil && from.Process != f.Process:
+			p.config.Answered(f, from, time.Since(start))
 		}
 	}
 	if err == nil {
@@ -121,10 +125,10 @@ func (p *Pager) broken(f coherence.Fault, m Memory, err error) coherence.Outcome
 
 // putOff has f answered after wait, by another thread: this one has other faults to
 // answer.
-func (p *Pager) putOff(f coherence.Fault, m Memory, wait time.Duration) {
+func (p *Pager) putOff(f coherence.Fault, m Memory, start time.Time, wait time.Duration) {
 	p.putOffs.Go(func() {
 		p.config.Options.Sleep(wait)
-		p.handle(f, m)
+		p.handle(f, m, start)
 	})
 }
 
@@ -138,7 +142,7 @@ func (p *Pager) Handle(f coherence.Fault) {
 		return
 	}
 	start := time.Now()
-	outcome := p.handle(f, far.memory)
+	outcome := p.handle(f, far.memory, start)
 	far.counters.count(outcome, time.Since(start))
 }
 

@@ -50,7 +50,7 @@ type (
 		_        [7]byte
 		flags    uint64
 		address  uint64
-		threadID uint64 // and feature-dependent others
+		threadID uint64 // in its lower half; 0 without UFFD_FEATURE_THREAD_ID
 	}
 	uffdioRange struct{ start, len uint64 }
 	apiArg      struct{ api, features, ioctls uint64 }

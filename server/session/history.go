@@ -92,8 +92,8 @@ func (h *history) told(goroutine uint64, to int, since time.Time) bool {
 	return false
 }
 
-// place returns the process that a goroutine was in when somebody looked, or -1.
-func (s *Session) place(goroutine uint64) int {
+// placeOf returns the process that a goroutine was in when somebody looked, or -1.
+func (s *Session) placeOf(goroutine uint64) int {
 	o := &s.observing
 	o.asking.Lock()
 	defer o.asking.Unlock()

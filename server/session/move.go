@@ -60,7 +60,7 @@ func (w *moves) answer(p *process, c *wire.Call) {
 // Move has a goroutine go to a process, and waits until it is there. Where ctx
 // ends first, the error says why it is not; it may go later.
 func (s *Session) Move(ctx context.Context, goroutine uint64, process int) error {
-	m := MoveRecord{At: time.Now(), Goroutine: goroutine, From: s.place(goroutine), To: process, Reason: "asked for by a user"}
+	m := MoveRecord{At: time.Now(), Goroutine: goroutine, From: s.placeOf(goroutine), To: process, Reason: "asked for by a user"}
 	err := s.moveTo(ctx, goroutine, process)
 	m.Took = time.Since(m.At)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Session) moveTo(ctx context.Context, goroutine uint64, process int) err
 	if process < 0 || process >= len(s.procs) {
 		return fmt.Errorf("there is no process %d: the session has %d", process, len(s.procs))
 	}
-	w := &s.moves
+	w, start := &s.moves, time.Now()
 	w.asking.Lock()
 	defer w.asking.Unlock()
 	var last moving
@@ -87,6 +87,7 @@ func (s *Session) moveTo(ctx context.Context, goroutine uint64, process int) err
 		case err != nil:
 			return fmt.Errorf("goroutine %d: %w", goroutine, err)
 		case m.state == wire.MoveDone:
+			s.moved(goroutine, process, time.Since(start))
 			return nil
 		case m.state == wire.MovePinned:
 			return fmt.Errorf("goroutine %d is still where it was: %s", goroutine, m.reason())

@@ -80,6 +80,10 @@ type Config struct {
 	Spread bool
 	// Balance lets processes of one host share goroutines that have not begun.
 	Balance bool
+	// Measures is what is known of the traffic between the processes of this host; nil where
+	// there is none. Place has goroutines moved by what it says.
+	Measures *Measures
+	Place    bool
 	// Memory keeps the memory of several processes coherent, which Layout
 	// describes.
 	Memory *pager.Pager
@@ -116,6 +120,7 @@ type Session struct {
 	whole       whole
 	moves       moves
 	steering    steering
+	places      places
 	observing   observing
 	inspecting  inspecting
 	history     history
@@ -195,6 +200,11 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 		go s.watch()
 		if cfg.MoveEvery > 0 {
 			go s.moveAny()
+		}
+		if cfg.Measures != nil {
+			cfg.Measures.faulted.Store(cfg.Place)
+			s.places.wake = make(chan struct{}, 1)
+			go s.place()
 		}
 	}
 	return s, nil

@@ -37,6 +37,14 @@ func (f *fake) Drain(context.Context, uint64, []int, bool) (session.Drained, err
 	return session.Drained{}, nil
 }
 
+func (f *fake) Decisions(context.Context, uint64, uint64) ([]session.Decision, bool, error) {
+	return nil, false, nil
+}
+
+func (f *fake) Pin(context.Context, uint64, uint64, bool) error { return nil }
+
+func (f *fake) Weigh(context.Context, uint64, session.Weight) error { return nil }
+
 func (f *fake) Pause(context.Context, uint64, uint64, int, bool) error { return nil }
 
 func (f *fake) Migrate(_ context.Context, id, goroutine uint64, process int) error {

@@ -13,7 +13,7 @@ func go126() *Set { return &Set{Patches: patches126(), Files: files("1.26")} }
 func patches126() []Patch {
 	return slices.Concat(attachPatches, outputPatches, pollPatches, signalPatches, goroutinePatches,
 		countPatches(), syscallPatches, userIDPatches, libraryPatches,
-		memoryPatches, collectPatches, spreadPatches, migratePatches, shipPatches, wholePatches, hostPatches)
+		memoryPatches, collectPatches, spreadPatches, migratePatches, shipPatches, wholePatches, hostPatches, ledgerPatches)
 }
 
 var attachPatches = []Patch{

@@ -24,9 +24,9 @@ var migratePatches = []Patch{
 	},
 	{
 		Name:    "move-urge",
-		Reason:  "one that could not go yet does at its next safe point",
+		Reason:  "the server knows which goroutine a thread runs; one that is to move and could not yet does at its next safe point",
 		Package: "runtime", File: "proc.go", Func: "execute",
-		Edit: InsertAfter{Anchor: "gp.stackguard0 = gp.stack.lo + stackGuard", Code: "if remoteSteers && atomic.Load(&gp.move.to) != 0 { remoteUrge(gp) }"},
+		Edit: InsertAfter{Anchor: "gp.stackguard0 = gp.stack.lo + stackGuard", Code: "if remoteMany { remoteExecute(gp) } else if remoteSteers && atomic.Load(&gp.move.to) != 0 { remoteUrge(gp) }"},
 	},
 	{
 		Name:    "move-register",

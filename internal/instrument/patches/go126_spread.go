@@ -227,7 +227,7 @@ var spreadPatches = []Patch{
 		Name:    "idle-get",
 		Reason:  "as idle-put",
 		Package: "runtime", File: "proc.go", Func: "pidleget",
-		Edit: InsertAfter{Anchor: "sched.npidle.Add(-1)", Code: "if remoteMany { remoteRunning() }"},
+		Edit: InsertAfter{Anchor: "sched.npidle.Add(-1)", Code: "if remoteMany { remoteBegins() }"},
 	},
 	{
 		Name:    "ready",

@@ -1,0 +1,149 @@
+// Package placement decides which goroutines of a program in several processes should go to
+// another process. It knows nothing of how they are measured and moved: package session
+// takes a Snapshot every few milliseconds, hands it to a Policy, has the Moves that come
+// back carried out, and tells the policy what became of them. So policies are tested without a
+// machine, against a model of one.
+//
+// Vocabulary. The *share* of a goroutine with a process is the part of its time that it spends on
+// what it does with that process: operations on channels that live there, pages that come from
+// there. It is what it would gain by being there, were that process as free as its own.
+//
+// Invariants of each policy here, which the tests check by random models:
+//   - A load that does not change is moved a bounded number of times: no ping-pong. A goroutine
+//     that was moved stays for a while, twice as long each time.
+//   - Balance never makes the difference of load of two processes larger, or turns it around.
+//   - No goroutine goes to where its labels weigh less.
+//
+// A Policy is used by one goroutine at a time.
+package placement
+
+import "time"
+
+// Measured costs, on a machine of two cores; see the table in README.md. That they are right
+// within a factor of two suffices: decisions need a gain that is larger than that, for a
+// while.
+const (
+	// OperationCost is what an operation on a channel of another process takes longer than one at
+	// home, until its answer has come.
+	OperationCost = 7 * time.Microsecond
+	// FaultCost is what a fault takes beside the time that the pager knows: the thread that stops
+	// and is woken.
+	FaultCost = 6 * time.Microsecond
+	// MoveCost is what a move takes, with the pages of the stack that follow.
+	MoveCost = 200 * time.Microsecond
+)
+
+// Snapshot is what was measured since the last one.
+type Snapshot struct {
+	Now     time.Duration // on some clock
+	Elapsed time.Duration // since the last snapshot
+	CPUs    int           // of the host
+	// Processes are those of the session by number.
+	Processes []Process
+	// Goroutines are those that had to do with other processes, or have labels with
+	// weights.
+	Goroutines []Goroutine
+}
+
+// Process is one process.
+type Process struct {
+	Here    bool // it is measured, and goroutines move to and from it
+	Procs   int  // GOMAXPROCS
+	Running int  // Ps that have something to do
+	Waiting int  // goroutines that are ready and wait for a P
+	Stamp   uint64
+	Ready   []uint64 // of those, some that were preempted as they computed; as of Stamp, as Waiting is
+}
+
+// load is how many goroutines want to compute.
+func (p *Process) load() int { return p.Running + p.Waiting }
+
+// full reports whether a goroutine that comes has to wait.
+func (p *Process) full() bool { return p.load() >= p.Procs }
+
+// Goroutine is what one goroutine did.
+type Goroutine struct {
+	ID      uint64
+	At      int // process
+	Traffic []Traffic
+	// Weights are the sums of the weights of its labels, by process; nil: it has none.
+	Weights []float64
+}
+
+// Traffic is what a goroutine did with one other process.
+type Traffic struct {
+	With       int
+	Operations int           // on its channels, and the like
+	Faults     int           // answered by pages from there
+	Bounced    time.Duration // waiting for pages that processes take from each other
+	Fetched    time.Duration // waiting for other pages
+}
+
+// cost is the time that t took. What is fetched once is no reason to go anywhere,
+// unless it is much.
+func (t *Traffic) cost() time.Duration {
+	return time.Duration(t.Operations)*OperationCost + time.Duration(t.Faults)*FaultCost + t.Bounced + t.Fetched/4
+}
+
+// Share returns the part of elapsed that g spent on what it did with each of n processes.
+func (g *Goroutine) Share(n int, elapsed time.Duration) []float64 {
+	shares := make([]float64, n)
+	for i := range g.Traffic {
+		if t := &g.Traffic[i]; t.With >= 0 && t.With < n && elapsed > 0 {
+			shares[t.With] = min(shares[t.With]+float64(t.cost())/float64(elapsed), 1)
+		}
+	}
+	return shares
+}
+
+// Kind is the kind of reason of a move.
+type Kind uint8
+
+// Kinds.
+const (
+	Asked     Kind = iota // by the user or the program
+	Balancing             // a process has more to do than another one
+	Affine                // the goroutine has to do with the other process
+	Labelled              // its labels weigh more there
+	Undoing               // of a move that did no good
+)
+
+var kindNames = [...]string{"asked", "balance", "affinity", "label", "undo"}
+
+func (k Kind) String() string { return kindNames[k] }
+
+// ParseKind returns the kind of that name; Asked for others.
+func ParseKind(name string) Kind {
+	for k, n := range kindNames {
+		if n == name {
+			return Kind(k)
+		}
+	}
+	return Asked
+}
+
+// Move is a decision.
+type Move struct {
+	Goroutine uint64
+	From, To  int
+	Kind      Kind
+	Reason    string  // a phrase, for people
+	Share     float64 // of the goroutine with To, before
+}
+
+// Result is what became of a move.
+type Result struct {
+	Move
+	Arrived bool
+	Why     string // it did not
+	// Before and After are the parts of its time that the goroutine spent on other processes.
+	Before, After float64
+}
+
+// Policy decides.
+type Policy interface {
+	// Decide returns what is to be moved now.
+	Decide(*Snapshot) []Move
+	// Learn tells what became of a move, once that is known.
+	Learn(now time.Duration, r *Result)
+}

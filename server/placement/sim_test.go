@@ -1,0 +1,302 @@
+package placement
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// A model of a machine: goroutines that compute, talk to each other through channels that
+// one of the processes made, and write to pages that others write to as well.
+
+const tick = 10 * time.Millisecond
+
+type simGoroutine struct {
+	at       int
+	computes bool    // all the time; else it waits for who it talks to
+	talks    int     // to this one; -1: to nobody
+	home     int     // of the channel that it talks through
+	sticks   bool    // it cannot be moved
+	moves    int     // how often it was
+	share    float64 // of its time on other processes, in the last tick
+	weights  []float64
+}
+
+type sim struct {
+	now   time.Duration
+	procs []int // Ps of each process
+	cpus  int
+	gs    []*simGoroutine
+	// harm is the share that a goroutine spends on others in its group where it is not with
+	// them: false sharing.
+	groups []int
+	moved  []Move
+	queue  uint64
+}
+
+// remoteShare is the part of its time that goroutine i spends on each process.
+func (m *sim) shares(i int) []float64 {
+	g := m.gs[i]
+	shares := make([]float64, len(m.procs))
+	if g.talks >= 0 {
+		p := m.gs[g.talks]
+		switch {
+		case g.at == p.at: // worked on here, whoever made it
+		case g.home != g.at:
+			shares[g.home] = 0.9
+		}
+	}
+	if group := m.groups[i]; group >= 0 {
+		for k, other := range m.groups {
+			if other == group && m.gs[k].at != g.at {
+				shares[m.gs[k].at] = 0.5
+			}
+		}
+	}
+	return shares
+}
+
+// snapshot measures the model.
+func (m *sim) snapshot() *Snapshot {
+	m.now += tick
+	s := &Snapshot{Now: m.now, Elapsed: tick, CPUs: m.cpus}
+	lists := make([][]uint64, len(m.procs))
+	for i, g := range m.gs {
+		if g.computes {
+			lists[g.at] = append(lists[g.at], uint64(i+1))
+		}
+		out := Goroutine{ID: uint64(i + 1), At: g.at, Weights: g.weights}
+		g.share = 0
+		for k, share := range m.shares(i) {
+			if share > 0 {
+				g.share += share
+				out.Traffic = append(out.Traffic, Traffic{With: k, Bounced: time.Duration(share * float64(tick))})
+			}
+		}
+		if out.Traffic != nil || out.Weights != nil {
+			s.Goroutines = append(s.Goroutines, out)
+		}
+	}
+	m.queue++
+	for k, list := range lists {
+		p := Process{Here: true, Procs: m.procs[k], Running: min(len(list), m.procs[k]), Stamp: m.queue}
+		// Those that run take turns.
+		if n := len(list); n > 0 {
+			at := int(m.queue) * p.Procs % n
+			list = append(slices.Clone(list[at:]), list[:at]...)
+		}
+		p.Ready = list[p.Running:]
+		p.Waiting = len(p.Ready)
+		s.Processes = append(s.Processes, p)
+	}
+	return s
+}
+
+// step lets the policy look once, and carries out what it decides.
+func (m *sim) step(t interface{ Fatalf(string, ...any) }, p Policy) (moves []Move) {
+	s := m.snapshot()
+	moves = p.Decide(s)
+	seen := map[uint64]bool{}
+	for _, move := range moves {
+		g := m.gs[move.Goroutine-1]
+		switch {
+		case g.at != move.From || move.To == move.From || move.To < 0 || move.To >= len(m.procs):
+			t.Fatalf("%v: goroutine %d is in process %d", move, move.Goroutine, g.at)
+		case seen[move.Goroutine]:
+			t.Fatalf("goroutine %d is moved twice at a time", move.Goroutine)
+		}
+		seen[move.Goroutine] = true
+		r := Result{Move: move, Arrived: !g.sticks, Before: g.share}
+		if !g.sticks {
+			g.at = move.To
+			g.moves++
+			for _, share := range m.shares(int(move.Goroutine - 1)) {
+				r.After += share
+			}
+		}
+		defer p.Learn(m.now, &r)
+		m.moved = append(m.moved, move)
+	}
+	return moves
+}
+
+// loads returns how many goroutines compute in each process.
+func (m *sim) loads() []int {
+	loads := make([]int, len(m.procs))
+	for _, g := range m.gs {
+		if g.computes {
+			loads[g.at]++
+		}
+	}
+	return loads
+}
+
+func (m *sim) add(at int, computes bool) *simGoroutine {
+	g := &simGoroutine{at: at, computes: computes, talks: -1}
+	m.gs, m.groups = append(m.gs, g), append(m.groups, -1)
+	return g
+}
+
+// policies under test; each is used once.
+func newCombined() Policy { return &Combined{} }
+
+func steps(t *testing.T, m *sim, p Policy, n int) (moves int) {
+	for range n {
+		moves += len(m.step(t, p))
+	}
+	return moves
+}
+
+func TestComputingSpreads(t *testing.T) {
+	m := &sim{procs: []int{1, 1}, cpus: 2}
+	for range 4 {
+		m.add(0, true)
+	}
+	p := newCombined()
+	steps(t, m, p, 20)
+	if l := m.loads(); l[0] != 2 || l[1] != 2 {
+		t.Errorf("after 200 ms the processes run %v goroutines, want 2 each", l)
+	}
+	if n := steps(t, m, p, 1000); n != 0 {
+		t.Errorf("%d further moves", n)
+	}
+}
+
+func TestPairsComeTogether(t *testing.T) {
+	for _, home := range []int{0, 1} {
+		m := &sim{procs: []int{1, 1}, cpus: 2}
+		a, b := m.add(0, false), m.add(1, false)
+		a.talks, b.talks, a.home, b.home = 1, 0, home, home
+		p := newCombined()
+		steps(t, m, p, 20)
+		if a.at != b.at {
+			t.Errorf("they are in processes %d and %d", a.at, b.at)
+		}
+		if n := steps(t, m, p, 1000); n != 0 {
+			t.Errorf("%d further moves", n)
+		}
+	}
+}
+
+// TestNothingToGain: goroutines that compute and write to the same pages are slower apart. How
+// often that is tried decreases.
+func TestNothingToGain(t *testing.T) {
+	m := &sim{procs: []int{1, 1}, cpus: 2}
+	for i := range 4 {
+		m.add(0, true)
+		m.groups[i] = 0
+	}
+	p := newCombined()
+	apart := 0
+	for range 100 * 60 { // a minute
+		m.step(t, p)
+		if l := m.loads(); l[0] > 0 && l[1] > 0 {
+			apart++
+		}
+	}
+	if apart > 60 {
+		t.Errorf("they were apart for %d of 6000 ticks", apart)
+	}
+}
+
+func TestPinnedAndStuck(t *testing.T) {
+	m := &sim{procs: []int{1, 1}, cpus: 2}
+	for range 3 {
+		m.add(0, true)
+	}
+	m.gs[1].sticks = true
+	p := &Combined{}
+	p.Pin(1, true)
+	steps(t, m, p, 1000)
+	if m.gs[0].at != 0 || m.gs[0].moves != 0 {
+		t.Error("a pinned goroutine was moved")
+	}
+	tried := 0
+	for _, move := range m.moved {
+		if move.Goroutine == 2 {
+			tried++
+		}
+	}
+	if m.gs[2].at != 1 {
+		t.Error("the third one has not moved")
+	}
+	if tried > 6 {
+		t.Errorf("one that cannot move was asked for %d times in 10 s", tried)
+	}
+}
+
+func TestLabels(t *testing.T) {
+	m := &sim{procs: []int{1, 1, 1}, cpus: 2}
+	for range 3 {
+		m.add(0, true).weights = []float64{0, 0, 2}
+	}
+	p := &Combined{LabelsOnly: true}
+	steps(t, m, p, 3)
+	if l := m.loads(); l[2] != 3 {
+		t.Errorf("the processes have %v, want all in process 2", l)
+	}
+	p.LabelsOnly = false
+	steps(t, m, p, 100)
+	if l := m.loads(); l[2] != 3 {
+		t.Errorf("balance moved some against their labels: %v", l)
+	}
+}
+
+// TestRandom: whatever the goroutines do, moves become rare, and balance keeps its bounds.
+func TestRandom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &sim{cpus: rapid.IntRange(1, 8).Draw(t, "cpus")}
+		for range rapid.IntRange(2, 4).Draw(t, "processes") {
+			m.procs = append(m.procs, rapid.IntRange(1, 4).Draw(t, "procs"))
+		}
+		n := rapid.IntRange(1, 24).Draw(t, "goroutines")
+		for i := range n {
+			g := m.add(rapid.IntRange(0, len(m.procs)-1).Draw(t, "at"), rapid.Bool().Draw(t, "computes"))
+			g.sticks = rapid.IntRange(0, 9).Draw(t, "sticks") == 0
+			if i > 0 && rapid.IntRange(0, 2).Draw(t, "talks") == 0 {
+				g.talks, g.home = rapid.IntRange(0, i-1).Draw(t, "to"), rapid.IntRange(0, len(m.procs)-1).Draw(t, "home")
+			}
+			if rapid.IntRange(0, 3).Draw(t, "shares") == 0 {
+				m.groups[i] = rapid.IntRange(0, 2).Draw(t, "group")
+			}
+		}
+		p := newCombined()
+		for range 6000 { // a minute
+			before := m.loads()
+			moves := m.step(t, p)
+			checkBalance(t, m, before, moves)
+		}
+		last := len(m.moved)
+		for range 6000 {
+			m.step(t, p)
+		}
+		// A goroutine stays for up to a minute once it was moved often.
+		if late := len(m.moved) - last; late > 4*n {
+			t.Fatalf("%d goroutines were moved %d times in the second minute", n, late)
+		}
+	})
+}
+
+// checkBalance checks that moves for the sake of balance do not turn a difference around.
+func checkBalance(t *rapid.T, m *sim, before []int, moves []Move) {
+	loads := slices.Clone(before)
+	for _, move := range moves {
+		if move.Kind != Balancing {
+			return // the others do not look at the load of the same moment
+		}
+		if loads[move.From]*m.procs[move.To] <= loads[move.To]*m.procs[move.From] {
+			t.Fatalf("%v with loads %v before of %v Ps", move, before, m.procs)
+		}
+		loads[move.From]--
+		loads[move.To]++
+	}
+	for k := range loads {
+		if len(moves) > 0 && loads[k] > before[k] && slices.ContainsFunc(moves, func(o Move) bool {
+			return o.To == k && loads[o.From]*m.procs[k] < (loads[k]-1)*m.procs[o.From]
+		}) {
+			t.Fatalf("loads %v became %v of %v Ps", before, loads, m.procs)
+		}
+	}
+}
