@@ -56,7 +56,7 @@ func TestMoveBetweenHosts(t *testing.T) {
 		{"all, 1 ms", "", 2, 1, time.Millisecond, want["want"], nil, ""},
 		{"all, chaos", "REMOTEC_CHAOS=migrate=500us", 3, 1, 0, want["want"], nil, ""},
 		{"all, chaos, 1 ms", "REMOTEC_CHAOS=migrate=1ms", 3, 1, time.Millisecond, want["want"], nil, ""},
-		{"asked", "", 2, 1, 0, want["asked"], []string{"asked"}, "local"},
+		{"asked", "", 2, 1, 0, strings.Replace(want["asked"], "waits: \n", "waits: it waits, and goes when it has what it waits for: chan receive\n", 1), []string{"asked"}, "local"},
 		{"pinned", "", 2, 1, 0, want["pinned"], []string{"pinned"}, ""},
 		{"many", "GOGC=20", 3, 1, 0, many, []string{"many"}, ""},
 		{"many, clobberfree", "GOGC=20 GODEBUG=clobberfree=1 REMOTEC_CHAOS=migrate=500us", 3, 2, 0, many, []string{"many"}, ""},

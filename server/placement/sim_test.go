@@ -291,12 +291,8 @@ func checkBalance(t *rapid.T, m *sim, before []int, moves []Move) {
 		}
 		loads[move.From]--
 		loads[move.To]++
-	}
-	for k := range loads {
-		if len(moves) > 0 && loads[k] > before[k] && slices.ContainsFunc(moves, func(o Move) bool {
-			return o.To == k && loads[o.From]*m.procs[k] < (loads[k]-1)*m.procs[o.From]
-		}) {
-			t.Fatalf("loads %v became %v of %v Ps", before, loads, m.procs)
+		if loads[move.From]*m.procs[move.To] < (loads[move.To]-1)*m.procs[move.From] {
+			t.Fatalf("%v: loads %v became %v of %v Ps", move, before, loads, m.procs)
 		}
 	}
 }
