@@ -44,8 +44,8 @@ func compute() (gaps []time.Duration) {
 		now := time.Now()
 		if p := remote.Process(); p != at {
 			at = p
+			now = time.Now() // it may have moved since it looked
 			gaps = append(gaps, now.Sub(last))
-			now = time.Now()
 		}
 		used[len(gaps)*7%stack]++
 		if last = now; last.Sub(start) > limit && len(gaps) > 0 {
