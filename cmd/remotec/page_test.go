@@ -33,7 +33,7 @@ type viewed struct {
 func view(t *testing.T, flags []string, args ...string) *viewed {
 	t.Helper()
 	if err := pager.Supported(); err != nil {
-		t.Skip(err)
+		t.Skip(err) // says what the kernel refuses; docs/compatibility.md, Several processes, what to allow
 	}
 	tool, err := exec.LookPath("remotec") // this test binary, see TestMain
 	if err != nil {
@@ -281,7 +281,7 @@ func screenshots(t *testing.T, v *viewed, b *browser.Browser) {
 // TestPageOfServer looks at two programs of one server, which run in two processes and in one.
 func TestPageOfServer(t *testing.T) {
 	if err := pager.Supported(); err != nil {
-		t.Skip(err)
+		t.Skip(err) // says what the kernel refuses; docs/compatibility.md, Several processes, what to allow
 	}
 	prog := buildProgram(t, t.TempDir(), "lively", true)
 	addr := "unix:" + filepath.Join(t.TempDir(), "sock")

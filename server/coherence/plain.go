@@ -99,7 +99,7 @@ func (d *Directory) Common(f Fault) error {
 	if err == nil {
 		// Who waits tries again: it finds the page, or a fault that is answered in
 		// another way.
-		err = d.wakeAnyway(f.Process, addr)
+		err = d.wake(f.Process, addr)
 	}
 	if err != nil {
 		return fmt.Errorf("coherence: process %d: common memory at %#x: %w", f.Process, f.Addr, err)
@@ -235,13 +235,4 @@ func (d *Directory) Uncommon(home int, r Range) error {
 func (h *plainHome) from(addr uintptr) int {
 	at, _ := slices.BinarySearchFunc(h.regions, addr, func(r *region, addr uintptr) int { return cmp.Compare(r.Start, addr) })
 	return at
-}
-
-// wakeAnyway wakes who waits for a page, which may be of another mapping by now.
-func (d *Directory) wakeAnyway(process int, addr uintptr) error {
-	m, err := d.memory(process)
-	if err != nil {
-		return err
-	}
-	return m.Wake(addr)
 }
