@@ -28,7 +28,8 @@
 //   - A fault that was answered already, or that another overtook, does no harm.
 //
 // Memory without pointers can be exempt from all this, see plain.go: it is not a matter of the
-// collectors, and where all processes are on one host the hardware keeps it coherent.
+// collectors, and where all processes are on one host the hardware keeps it coherent. So are stacks, for
+// another reason: see below.
 //
 // # Distributed garbage collection
 //
@@ -88,6 +89,12 @@
 // message, by R7, and so the new process has them pinned although it may have had a copy of
 // the page before. Between hosts the sender has them pinned by Hold before the goroutine's
 // message, and they are delivered with that.
+//
+// So R1 has nothing to say of a stack's pages but where one process reads or writes what
+// is on the stack of another one's goroutine. That is done in channels only, with the value of one that
+// waits: its process is told what was written, in a message before the one that wakes it, and who reads pins what it
+// read for itself before it wakes it, as long as the other one still has it among its roots. Where all
+// processes are on one host, stacks are therefore common as memory without pointers is.
 //
 // And o is in the mark of its owner, if it is reachable when that ends. An address
 // that is pinned when the mark begins is a root. One that gets pinned later is returned

@@ -11,7 +11,8 @@ import (
 // Memory without pointers. Processes of one host need no protocol for it: they map their
 // home's memory in place of their own, and the hardware keeps it coherent. What pages with
 // pointers are moved for, beside coherence, is to know who may have which address (R1); a
-// page without any has nothing to tell.
+// page without any has nothing to tell. What is said here of memory without pointers is true of stacks,
+// whose pointers are told in other ways.
 //
 // Such pages are made common by *regions*, each of a part of one object, or of one span of
 // small ones, once others than their home use them: at once where they are many, else when

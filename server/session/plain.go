@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -66,7 +67,11 @@ func (p *process) uncommon(c *wire.Call) syscall.Errno {
 	if memory == nil {
 		return syscall.EINVAL
 	}
-	if err := memory.Uncommon(p.number, uintptr(c.Args[0]), uintptr(c.Args[1])); err != nil {
+	err := memory.Uncommon(p.number, uintptr(c.Args[0]), uintptr(c.Args[1]))
+	if errors.Is(err, coherence.ErrLost) {
+		return 0 // the session ends: nobody is left who would see what the memory becomes
+	}
+	if err != nil {
 		p.s.cfg.Log.Warn("giving up common memory", "session", p.s.cfg.ID, "err", err)
 		return syscall.EINVAL
 	}

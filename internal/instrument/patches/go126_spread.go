@@ -56,6 +56,24 @@ var memoryPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remotePlain && remotePlainSpan(s) { remotePlainFree(s.base(), s.npages) }"},
 	},
 	{
+		Name:    "plain-stack",
+		Reason:  "as plain-alloc: goroutines move, and their stacks stay where they are",
+		Package: "runtime", File: "mheap.go", Func: "(*mheap).allocManual",
+		Edit: ReplaceExpr{From: "h.allocSpan(npages, typ, 0)", To: "remotePlainStack(h.allocSpan(npages, typ, 0), typ)"},
+	},
+	{
+		Name:    "plain-stack-free",
+		Reason:  "as plain-free",
+		Package: "runtime", File: "mheap.go", Func: "(*mheap).freeManual",
+		Edit: InsertAtEntry{Code: "if remotePlain && typ == spanAllocStack { remotePlainFree(s.base(), s.npages) }"},
+	},
+	{
+		Name:    "receive-keep",
+		Reason:  "what is read from the stack of a goroutine of another process comes from no page that moved",
+		Package: "runtime", File: "chan.go", Func: "recv",
+		Edit: InsertAtEntry{Code: "if remotePlain && remoteForeign(uintptr(unsafe.Pointer(sg.g))) { remoteKeepReceived(sg, c.elemtype) }"},
+	},
+	{
 		Name:    "plain-large",
 		Reason:  "as plain-alloc: large objects have parts without pointers",
 		Package: "runtime", File: "mbitmap.go", Func: "heapSetTypeLarge",
