@@ -92,7 +92,7 @@ func TestHistories(t *testing.T) {
 	for _, what := range []struct {
 		name  string
 		model porcupine.Model
-	}{{"chan", channel}, {"select", channel}, {"mutex", mutex}, {"rwmutex", mutex}, {"register", register}} {
+	}{{"chan", channel}, {"select", channel}, {"selects", channel}, {"mutex", mutex}, {"rwmutex", mutex}, {"register", register}} {
 		for _, chaos := range []string{"", "delay=300us", "post=2ms", "mail=2ms", "migrate=1ms"} {
 			t.Run(what.name+"/"+chaos, func(t *testing.T) {
 				length := max(time.Second, *length/10)

@@ -175,6 +175,10 @@ const (
 
 	PostRefs  = 40 // no message, but what the next PostMove to the process refers to
 	PostBegun = 41 // process A has completed its initialisation
+
+	PostPart     = 56 // of a select over channels of several processes, one's part: A its token, B the token's generation, C who waits, D flags
+	PostWithdraw = 57 // the select is over: A its token, B the generation
+	PostToken    = 58 // a token is free: A the token
 )
 
 // Event is a message from the server that answers nothing.

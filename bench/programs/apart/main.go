@@ -25,6 +25,7 @@ func elsewhere(f func()) {
 
 func main() {
 	pingPong()
+	selects()
 	stream()
 	start()
 	faults()

@@ -344,6 +344,12 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany && block { if chosen, ok, sent := remoteSelect(cas0, order0, nsends, nrecvs); sent { return chosen, ok } }"},
 	},
 	{
+		Name:    "chan-claim",
+		Reason:  "a select over channels of several processes is completed by one of them",
+		Package: "runtime", File: "chan.go", Func: "(*waitq).dequeue",
+		Edit: ReplaceExpr{From: "!sgp.g.selectDone.CompareAndSwap(0, 1)", To: "!remoteWins(sgp.g)"},
+	},
+	{
 		Name:    "chan-settle-select",
 		Reason:  "other processes leave it to the channel's home to serve who waits",
 		Package: "runtime", File: "select.go", Func: "sellock",

@@ -33,7 +33,7 @@ func (r *recorder) op(o history.Op, fn func(o *history.Op)) history.Op {
 }
 
 var histories = map[string]func(object int, clients int) func(r *recorder){
-	"chan": channelHistory, "select": selectHistory, "mutex": mutexHistory, "rwmutex": rwmutexHistory, "register": registerHistory,
+	"chan": channelHistory, "select": selectHistory, "selects": selectsHistory, "mutex": mutexHistory, "rwmutex": rwmutexHistory, "register": registerHistory,
 }
 
 // record prints the histories of objects of one kind, an operation a line,
@@ -164,6 +164,64 @@ func selectHistory(object, clients int) func(r *recorder) {
 		}
 		if sending.Add(-1) == 0 {
 			r.op(history.Op{Kind: "close", Cap: cap(c)}, func(*history.Op) { close(c) })
+		}
+	}
+}
+
+// selectsHistory is of selects that send to, or receive from, any of three channels, of
+// different processes, and of operations on one of them. What is written down of a select is what it did to the
+// channel that it chose, each of which is an object.
+func selectsHistory(object, clients int) func(r *recorder) {
+	var c [3]chan int64
+	all(len(c), func(i int) { c[i] = make(chan int64, []int{0, 0, 1, 2}[(object+i)%4]) })
+	sending := new(atomic.Int32)
+	sending.Store(int32(clients+1) / 2)
+	chosen := func(o *history.Op, i int) {
+		o.Object, o.Cap = len(c)*object+i, cap(c[i])
+	}
+	return func(r *recorder) {
+		if r.client%2 == 1 {
+			left := c
+			for left != [3]chan int64{} {
+				r.op(history.Op{Kind: "receive"}, func(o *history.Op) {
+					i := 0
+					select {
+					case o.Value, o.OK = <-left[0]:
+					case o.Value, o.OK = <-left[1]:
+						i = 1
+					case o.Value, o.OK = <-left[2]:
+						i = 2
+					}
+					if chosen(o, i); !o.OK {
+						left[i] = nil
+					}
+				})
+			}
+			return
+		}
+		for k := range 12 {
+			v := int64(r.client*1000 + k + 1)
+			r.op(history.Op{Kind: "send", Value: v, OK: true}, func(o *history.Op) {
+				i := r.IntN(2 * len(c))
+				if i < len(c) {
+					c[i] <- v
+				} else {
+					select {
+					case c[0] <- v:
+						i = 0
+					case c[1] <- v:
+						i = 1
+					case c[2] <- v:
+						i = 2
+					}
+				}
+				chosen(o, i)
+			})
+		}
+		if sending.Add(-1) == 0 {
+			for i := range c {
+				r.op(history.Op{Kind: "close"}, func(o *history.Op) { chosen(o, i); close(c[i]) })
+			}
 		}
 	}
 }
