@@ -1489,18 +1489,186 @@ func (f Event_Future) Struct() (Event, error) {
 	return Event(p.Struct()), err
 }
 
+type Use capnp.Struct
+
+// Use_TypeID is the unique identifier for the type Use.
+const Use_TypeID = 0xd673cb4e9caf8727
+
+func NewUse(s *capnp.Segment) (Use, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 104, PointerCount: 0})
+	return Use(st), err
+}
+
+func NewRootUse(s *capnp.Segment) (Use, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 104, PointerCount: 0})
+	return Use(st), err
+}
+
+func ReadRootUse(msg *capnp.Message) (Use, error) {
+	root, err := msg.Root()
+	return Use(root.Struct()), err
+}
+
+func (s Use) String() string {
+	str, _ := text.Marshal(0xd673cb4e9caf8727, capnp.Struct(s))
+	return str
+}
+
+func (s Use) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Use) DecodeFromPtr(p capnp.Ptr) Use {
+	return Use(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Use) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Use) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Use) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Use) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Use) Cpu() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Use) SetCpu(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Use) Bytes() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Use) SetBytes(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s Use) Objects() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s Use) SetObjects(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s Use) Chans() uint64 {
+	return capnp.Struct(s).Uint64(24)
+}
+
+func (s Use) SetChans(v uint64) {
+	capnp.Struct(s).SetUint64(24, v)
+}
+
+func (s Use) Calls() uint64 {
+	return capnp.Struct(s).Uint64(32)
+}
+
+func (s Use) SetCalls(v uint64) {
+	capnp.Struct(s).SetUint64(32, v)
+}
+
+func (s Use) WaitRun() uint64 {
+	return capnp.Struct(s).Uint64(40)
+}
+
+func (s Use) SetWaitRun(v uint64) {
+	capnp.Struct(s).SetUint64(40, v)
+}
+
+func (s Use) WaitChan() uint64 {
+	return capnp.Struct(s).Uint64(48)
+}
+
+func (s Use) SetWaitChan(v uint64) {
+	capnp.Struct(s).SetUint64(48, v)
+}
+
+func (s Use) WaitSelect() uint64 {
+	return capnp.Struct(s).Uint64(56)
+}
+
+func (s Use) SetWaitSelect(v uint64) {
+	capnp.Struct(s).SetUint64(56, v)
+}
+
+func (s Use) WaitLock() uint64 {
+	return capnp.Struct(s).Uint64(64)
+}
+
+func (s Use) SetWaitLock(v uint64) {
+	capnp.Struct(s).SetUint64(64, v)
+}
+
+func (s Use) WaitSleep() uint64 {
+	return capnp.Struct(s).Uint64(72)
+}
+
+func (s Use) SetWaitSleep(v uint64) {
+	capnp.Struct(s).SetUint64(72, v)
+}
+
+func (s Use) WaitIO() uint64 {
+	return capnp.Struct(s).Uint64(80)
+}
+
+func (s Use) SetWaitIO(v uint64) {
+	capnp.Struct(s).SetUint64(80, v)
+}
+
+func (s Use) WaitCall() uint64 {
+	return capnp.Struct(s).Uint64(88)
+}
+
+func (s Use) SetWaitCall(v uint64) {
+	capnp.Struct(s).SetUint64(88, v)
+}
+
+func (s Use) WaitOther() uint64 {
+	return capnp.Struct(s).Uint64(96)
+}
+
+func (s Use) SetWaitOther(v uint64) {
+	capnp.Struct(s).SetUint64(96, v)
+}
+
+// Use_List is a list of Use.
+type Use_List = capnp.StructList[Use]
+
+// NewUse creates a new list of Use.
+func NewUse_List(s *capnp.Segment, sz int32) (Use_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 104, PointerCount: 0}, sz)
+	return capnp.StructList[Use](l), err
+}
+
+// Use_Future is a wrapper for a Use promised by a client call.
+type Use_Future struct{ *capnp.Future }
+
+func (f Use_Future) Struct() (Use, error) {
+	p, err := f.Future.Ptr()
+	return Use(p.Struct()), err
+}
+
 type Site capnp.Struct
 
 // Site_TypeID is the unique identifier for the type Site.
 const Site_TypeID = 0x8e10d6f8f5f66009
 
 func NewSite(s *capnp.Segment) (Site, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 2})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 3})
 	return Site(st), err
 }
 
 func NewRootSite(s *capnp.Segment) (Site, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 2})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 3})
 	return Site(st), err
 }
 
@@ -1612,12 +1780,36 @@ func (s Site) SetFile(v string) error {
 	return capnp.Struct(s).SetText(1, v)
 }
 
+func (s Site) Use() (Use, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return Use(p.Struct()), err
+}
+
+func (s Site) HasUse() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Site) SetUse(v Use) error {
+	return capnp.Struct(s).SetPtr(2, capnp.Struct(v).ToPtr())
+}
+
+// NewUse sets the use field to a newly
+// allocated Use struct, preferring placement in s's segment.
+func (s Site) NewUse() (Use, error) {
+	ss, err := NewUse(capnp.Struct(s).Segment())
+	if err != nil {
+		return Use{}, err
+	}
+	err = capnp.Struct(s).SetPtr(2, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
 // Site_List is a list of Site.
 type Site_List = capnp.StructList[Site]
 
 // NewSite creates a new list of Site.
 func NewSite_List(s *capnp.Segment, sz int32) (Site_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 40, PointerCount: 2}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 40, PointerCount: 3}, sz)
 	return capnp.StructList[Site](l), err
 }
 
@@ -1628,6 +1820,9 @@ func (f Site_Future) Struct() (Site, error) {
 	p, err := f.Future.Ptr()
 	return Site(p.Struct()), err
 }
+func (p Site_Future) Use() Use_Future {
+	return Use_Future{Future: p.Future.Field(2, nil)}
+}
 
 type Goroutine capnp.Struct
 
@@ -1635,12 +1830,12 @@ type Goroutine capnp.Struct
 const Goroutine_TypeID = 0xb6639ee76852a1c6
 
 func NewGoroutine(s *capnp.Segment) (Goroutine, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2})
 	return Goroutine(st), err
 }
 
 func NewRootGoroutine(s *capnp.Segment) (Goroutine, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2})
 	return Goroutine(st), err
 }
 
@@ -1718,12 +1913,52 @@ func (s Goroutine) SetWait(v string) error {
 	return capnp.Struct(s).SetText(0, v)
 }
 
+func (s Goroutine) Process() uint32 {
+	return capnp.Struct(s).Uint32(20)
+}
+
+func (s Goroutine) SetProcess(v uint32) {
+	capnp.Struct(s).SetUint32(20, v)
+}
+
+func (s Goroutine) Stack() uint64 {
+	return capnp.Struct(s).Uint64(24)
+}
+
+func (s Goroutine) SetStack(v uint64) {
+	capnp.Struct(s).SetUint64(24, v)
+}
+
+func (s Goroutine) Use() (Use, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return Use(p.Struct()), err
+}
+
+func (s Goroutine) HasUse() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Goroutine) SetUse(v Use) error {
+	return capnp.Struct(s).SetPtr(1, capnp.Struct(v).ToPtr())
+}
+
+// NewUse sets the use field to a newly
+// allocated Use struct, preferring placement in s's segment.
+func (s Goroutine) NewUse() (Use, error) {
+	ss, err := NewUse(capnp.Struct(s).Segment())
+	if err != nil {
+		return Use{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
 // Goroutine_List is a list of Goroutine.
 type Goroutine_List = capnp.StructList[Goroutine]
 
 // NewGoroutine creates a new list of Goroutine.
 func NewGoroutine_List(s *capnp.Segment, sz int32) (Goroutine_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2}, sz)
 	return capnp.StructList[Goroutine](l), err
 }
 
@@ -1733,6 +1968,9 @@ type Goroutine_Future struct{ *capnp.Future }
 func (f Goroutine_Future) Struct() (Goroutine, error) {
 	p, err := f.Future.Ptr()
 	return Goroutine(p.Struct()), err
+}
+func (p Goroutine_Future) Use() Use_Future {
+	return Use_Future{Future: p.Future.Field(1, nil)}
 }
 
 type Count capnp.Struct
@@ -1813,12 +2051,12 @@ type Goroutines capnp.Struct
 const Goroutines_TypeID = 0xe98832f7de1e5145
 
 func NewGoroutines(s *capnp.Segment) (Goroutines, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 56, PointerCount: 3})
 	return Goroutines(st), err
 }
 
 func NewRootGoroutines(s *capnp.Segment) (Goroutines, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 56, PointerCount: 3})
 	return Goroutines(st), err
 }
 
@@ -1947,13 +2185,44 @@ func (s Goroutines) NewList(n int32) (Goroutine_List, error) {
 	err = capnp.Struct(s).SetPtr(2, l.ToPtr())
 	return l, err
 }
+func (s Goroutines) More() bool {
+	return capnp.Struct(s).Bit(192)
+}
+
+func (s Goroutines) SetMore(v bool) {
+	capnp.Struct(s).SetBit(192, v)
+}
+
+func (s Goroutines) Collections() uint64 {
+	return capnp.Struct(s).Uint64(32)
+}
+
+func (s Goroutines) SetCollections(v uint64) {
+	capnp.Struct(s).SetUint64(32, v)
+}
+
+func (s Goroutines) Pause() uint64 {
+	return capnp.Struct(s).Uint64(40)
+}
+
+func (s Goroutines) SetPause(v uint64) {
+	capnp.Struct(s).SetUint64(40, v)
+}
+
+func (s Goroutines) Heap() uint64 {
+	return capnp.Struct(s).Uint64(48)
+}
+
+func (s Goroutines) SetHeap(v uint64) {
+	capnp.Struct(s).SetUint64(48, v)
+}
 
 // Goroutines_List is a list of Goroutines.
 type Goroutines_List = capnp.StructList[Goroutines]
 
 // NewGoroutines creates a new list of Goroutines.
 func NewGoroutines_List(s *capnp.Segment, sz int32) (Goroutines_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 56, PointerCount: 3}, sz)
 	return capnp.StructList[Goroutines](l), err
 }
 
@@ -2439,6 +2708,66 @@ func (c Server) Migrate(ctx context.Context, params func(Server_migrate_Params) 
 
 }
 
+func (c Server) Stacks(ctx context.Context, params func(Server_stacks_Params) error) (Server_stacks_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      5,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stacks",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_stacks_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_stacks_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Profile(ctx context.Context, params func(Server_profile_Params) error) (Server_profile_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      6,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "profile",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_profile_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_profile_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Stats(ctx context.Context, params func(Server_stats_Params) error) (Server_stats_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      7,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stats",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_stats_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_stats_Results_Future{Future: ans.Future()}, release
+
+}
+
 func (c Server) WaitStreaming() error {
 	return capnp.Client(c).WaitStreaming()
 }
@@ -2521,6 +2850,12 @@ type Server_Server interface {
 	Signal(context.Context, Server_signal) error
 
 	Migrate(context.Context, Server_migrate) error
+
+	Stacks(context.Context, Server_stacks) error
+
+	Profile(context.Context, Server_profile) error
+
+	Stats(context.Context, Server_stats) error
 }
 
 // Server_NewServer creates a new Server from an implementation of Server_Server.
@@ -2539,7 +2874,7 @@ func Server_ServerToClient(s Server_Server) Server {
 // This can be used to create a more complicated Server.
 func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 	if cap(methods) == 0 {
-		methods = make([]server.Method, 0, 5)
+		methods = make([]server.Method, 0, 8)
 	}
 
 	methods = append(methods, server.Method{
@@ -2599,6 +2934,42 @@ func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 		},
 		Impl: func(ctx context.Context, call *server.Call) error {
 			return s.Migrate(ctx, Server_migrate{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      5,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stacks",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Stacks(ctx, Server_stacks{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      6,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "profile",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Profile(ctx, Server_profile{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      7,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stats",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Stats(ctx, Server_stats{call})
 		},
 	})
 
@@ -2688,6 +3059,57 @@ func (c Server_migrate) Args() Server_migrate_Params {
 func (c Server_migrate) AllocResults() (Server_migrate_Results, error) {
 	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
 	return Server_migrate_Results(r), err
+}
+
+// Server_stacks holds the state for a server call to Server.stacks.
+// See server.Call for documentation.
+type Server_stacks struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_stacks) Args() Server_stacks_Params {
+	return Server_stacks_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_stacks) AllocResults() (Server_stacks_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stacks_Results(r), err
+}
+
+// Server_profile holds the state for a server call to Server.profile.
+// See server.Call for documentation.
+type Server_profile struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_profile) Args() Server_profile_Params {
+	return Server_profile_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_profile) AllocResults() (Server_profile_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_profile_Results(r), err
+}
+
+// Server_stats holds the state for a server call to Server.stats.
+// See server.Call for documentation.
+type Server_stats struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_stats) Args() Server_stats_Params {
+	return Server_stats_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_stats) AllocResults() (Server_stats_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stats_Results(r), err
 }
 
 // Server_List is a list of Server.
@@ -3484,217 +3906,1155 @@ func (f Server_migrate_Results_Future) Struct() (Server_migrate_Results, error) 
 	return Server_migrate_Results(p.Struct()), err
 }
 
-const schema_d1f2a7c4b8e63590 = "x\xda\xbcX\x7f\x8cT\xd5\xf5?\xe7\xde7?v\xdd" +
-	"\xd9\x99\xb7o\xf8\xb5\xfc\x18$k\x02\x1b1\xb0\xc0\xf7" +
-	"+\x1b\xcd.4[\x8a\xc1\xb0\x8f-V\xa9$<f" +
-	"\x1f\xbb\x93\x9d\x9d\x19\xe7\xbdA7\x11W\xac\xb4\xd0`" +
-	"\xc5\x08\x09\x90\xa5\xe1\x97)P\x7f\x125b\xb5b\x83" +
-	"\x0a\x15\x13\xb0hl\xea\x0flP\xd1\x80\x81\xa6\xb6Z" +
-	"\xac\xd3\x9c\xfb\xde\xbb\xef\xcd\xec\xae\xda\x7f\xfa\xdf\xdc\xcf" +
-	"=s\xdf\xbd\xe7\x9c\xfb\xf9\xdcsf\x8d\xabiWf" +
-	"\xc7\xca5\xc0t;\x14.\xbf\xff\xc9\xd1\xb3\xdb\x96O" +
-	"\xfd\x05\xe8\xf5\x88\xe5-\xf3>~\xee\xd8o\xfev\x1a" +
-	"B\x18\x01\xd0>R\x0ek\x17\x15\xfa\xf5\xa9r'`" +
-	"\xd98\x9f\x0b\x0d\xaeJl\x04}\x0cr\x00\x9a\x99\xd3" +
-	"\x11\x9a\x86\x80\xda\xcd\xa1'\x00\xcb\xbfd\x1f\xda\x8b\x0e" +
-	"\xcd\xd8X\xb5\x9a\xb3Dh\xafv9D\xbf.\x86\xda" +
-	"\x00\xcbK\x7f\xd7~\xcf\x13s\x1e\xdcL\x8b!8_" +
-	"\x9c\x13\x0b7\xd0jc\xc2\xb4Z\xcd\xaa\x7f|\xf1\xe5" +
-	"\xdb\x89_\xd1j\xa1\xc0\xde\x18-\xf2Tx\xa7v$" +
-	"L\xffy&\xfc \x02\x96\xa7\x9e{}\xf7S7\xc4" +
-	"w\x90u\xb8\xda\xfa\xc6\xe8\xf3ZG\x94\xac\x17D\xff" +
-	"\x9f\x01\x96\xf7\x9dY\xfb\xe5S\xf7}.\xac\x95\x805" +
-	"\xad\xa8\xad\xaf=\xa4m\xaa%\xeb\x0d\xb5\x1f\x90\xf5\xde" +
-	"\xcd\xb7\xbe\xb4\xed\xf3M\xfb\xc8\x9aU{iGl\xa7" +
-	"\xb6'F\xbfv\xc5>\x01,\xff_\xfb7\x0f\xd7\xbc" +
-	"~\xf8\xb7\xa0\x8eA\xd7Iw\xd4OCP\xcaW\xb7" +
-	"\xdd\x80\x1fd\x17=\x1e\x98\xb9\xad\xbe\x99f>\x7f-" +
-	"\xdb\xa9\xde\xf3\xea\xe3\xe4\x0c\xe6N-\xa8o%_," +
-	"\xae'\xd7\xbf\xbagY\xef'\xbfN?K;\xe0\xd5" +
-	";x\xa4\xfe\x0f\xdac\xf5\xf4\xeb`=\xed`\xe0\xaf" +
-	"\xf3C\x87/}\xf52\x19G\xaa\x0f\xb7.\xfe\xa6\xb6" +
-	").\x0e\x17_\xca\x01\xcb\x0d+\x8e|\xdcZ\xdbt" +
-	"|D\xeb\xab\xb5\x9d\xda\x0c\x8d\xac\xaf\xd1\xc6\x91u\xc7" +
-	"\xcf\x1b?cG\x9aO\x82Z\x1f\xd8\x07\xa0\xa6\x8f=" +
-	"\xa4\xdd6\x96,\x97\x8f]\x84\xda5\xe3\"\x00eu" +
-	"\xec\xe5\xb1\xb7^\xb9\xed\x94sb7\xc6\xe3\x16\x8a\x18" +
-	"\x8f\xa3,x{\xd5\xc4\xb3\x87f\x9f8]\x951\x1d" +
-	"\x18\x89\x02h\xf3\xc7\x1d\xd6\x16\xd0Bsn\x1c\xf7\x1a" +
-	"\x05\xb9C\x9f\xf2\xfe?[6~Z\xed\x06N{\xad" +
-	"\x99\xf0Gm\xcc\x04\xb2V'\xfc\x84\xac\x87\xb4+\xcb" +
-	"W.\xcd_\x08\xf8\xfb\x81\xc6Z\xf2\xf7\xd0\xcfv=" +
-	"\\j\x89]\x1c\xd1\x9d\xa5\xc67\xb5\xf5\x8dd\xbd\xae" +
-	"1E\xebLz6|\xf4O\xcf|6\xccZx\xe8" +
-	"\xa1\x89{\xb5\x1d\x13\xc9z\xdbD\x91Zk\xff\xb2\xfc" +
-	"\xf7\x07\xb7\xec\xbf\x1c\x8c\xe5\xe9\xc9\x8dt\xe6?O\xa6" +
-	"X\x1eX\xfaS\xbej\xa8\xf4E\xd0)\xf3\xa6\xb4\x90" +
-	"\xc1\x8dS\xc8)W\x9e\xbf\xef\xc3\x97^Z\xf2U`" +
-	"\xdf\xfdSD\x9e\xdc\x92\xda9\x7f\xdf\xbe7\xbe\xa9\xbe" +
-	"\x12b\xdf\xcb\xa7\xec\xd5VN\x11Y5\xe5A\x84\x99" +
-	"\xe5\xa2\xd9\x9f\xb7\xcd\xf4u\x986\x0a\xb9B\xeb23" +
-	"\xb5\xa6d\x99\xdd\x9d\x88z\x94+\x00\x0a\x02\xa83\x9a" +
-	"\x01\xf4&\x8e\xfa,\x86\x88I\xba\x8b\xea\xcc\x85\x00\xfa" +
-	"t\x8e\xfa\\\x86\xf1t\xbe\xdb\xc4(0\x8c\x02\x0e\xf6" +
-	"\x9b\x96e\xf4\x98X\x07\x0c\xeb\x00\xe5'\xb8\xf3\x89." +
-	"\xb3\xb8\xd6,^\xd7\x9f\xe9)\x1a\xb6\xd9\xd4i\x14#" +
-	"F\xbf\xa5\xd7\xc9\xafu\xd0\xca\xed\x1c\xf5%\x0cU\xef" +
-	"s\x8b\x97\x01\xe8?\xe2\xa8\xff\x98\xa1\xca\x94$\xb9M" +
-	"\xd5\xc9r\x09G\xfdV\x86\x83\x96iY\x99|\x0ek" +
-	"\x80a\x0d`\xb9'_\xcc\x97\xecL\x0e\xd0\xf4\xb0\xc1" +
-	"B1\x9f6-\xcb\xdbj\xf5\xe9\x7f\x90\x8f\x94r6" +
-	"\x9d]\x91\xbb\x895\x00\xe8Q\x8ez\x92!\xfa\xab\x8f" +
-	"|\xa8LnM\xbei\x99i\x95\xb26V\x1c\xa9\xd5" +
-	"?\x92<\xd1\x8a\xe0\x89\xd0=\xd14\xffDm\x96X" +
-	"T\xfa\xd1(dn1\x8bV\x06x>\xe7\x9d R" +
-	"\xc8t\x8fv\x9a\xae\x0c\xb7M:\xcc$\xb9\x8fg\x1a" +
-	"\x01\xf4'9\xea/\x04\\{\x84\xbc\xf84G\xfd(" +
-	"m\x849\x1by\xb1\x05@\x7f\x8e\xa3~\x8c\xa1\xcay" +
-	"\x92\xc8\\}\x99\xf2\xe0\x05\x8e\xfaq\x86\xaa\x12M\xa2" +
-	"\x02\xa0\xbeB\xe0Q\x8e\xfaI\x86\x18Jb\x08@=" +
-	"A\xd81\x8e\xfa)\x86j\x18\x93\x18\x06P\xdf \xf0" +
-	"8G\xfd\x0cC^H\xcb\xa0\xa4\x8b\xa6a\x9b\xdd\xde" +
-	"8e\xe6\xba\xfdQ<\x9bYk\x06\x069\x99g\xf1" +
-	"5\xa5\\\xdasN|M&;<\xe3\\G,\xb0" +
-	"\xdbl#\xdd\xebd\xf5t\xcf\x19Z\x0d.\x04\xe8R" +
-	"\x90cW\x02\xc9\x1fL\xf8C\x8b\x09<Jx\x92p" +
-	"\xc6\x85K4\x15\x97\x01t%\x08\x9fD8W\x84W" +
-	"\xb4\x09\xd8\x0a\xd0\x95$|*\xe1JH8F\x9b\x8c" +
-	"\xd3\x00\xba\xc6\x13\xdeDx\x88\x0b\xe7hWc\x0b@" +
-	"\xd7$\xc2\xa7\x13\x1eV\x84\x7f\xb4k\x04>\x95\xf0k" +
-	"\x09\x8f\xd4&\xc5\x9d\x9d!\xd6i\"|\x162\xc4h" +
-	"\x12\x89\xf8f\x8a\xcfN'x.\x99\xd7`\x12k\x00" +
-	"\xb4\xd9\xc2\xfcZ\xc2\xaf\xc7\xe1\xf7b\xd8\x1dp\xc7&" +
-	"\xa0\xc4\xda\x0a\xf9l&= \x93\xcc\xb2e\x92\xa5\xb2" +
-	"\xa6a\xc9\x80\xa4z\xf3\xf9>\xcb\x1b\x05\x93\xb1*y" +
-	"#}\xe6\x00\xc6\x80al\xa4\xf0\xc4)<\x14\x9c\xb9" +
-	"28+q\x05@\xd7\xedt\x8a^\xf4\x93U3\xc5" +
-	"\xe9V\x11\x9eE?_\xb5\x8cp^7\xe1\x05\xf4S" +
-	"V\xeb\x17x/\xe1\xb6\x08\x0es\x82s\x07\xae\x06\xe8" +
-	"*\x10~7\xca\xc4\xd5\x06D\x8c\xef\"\xf8~\xf4s" +
-	"W[/r\xe2n\xc27\x8a\xd80'6\x1b\xc4\xf2" +
-	"\xf7\x12\xbe\x99\xf0(w\x82\xb3\x09\x9b\x01\xba\xee'|" +
-	"\x8b\x08\x8e\xe2\x04\xe7\x01\xb1\xfd\x8d\x84o%\xbc6\x94" +
-	"\xc4ZR\x08a\xbf\x99\xf0\x03\x84_\x15N\xe2U$" +
-	"\xdbb?\xfb\x09\x7f\x92\xf0\xbaH\x12\xeb\x00\xb4\xc7\x04" +
-	"\xfe(\xe1\xcf!\xfbnnH\x95\xfa\x0d\xabO\x8e\xd6" +
-	"d\x8d\x1e?\x03\xd2\x85\xd2\x0fM\xc3.A\xa4hZ" +
-	"\x01\xfe\x14+\xe6\x01s^\x14\x07W\x972\xd9\xee\xc5" +
-	"\xdd\xde8e\xe7\xfbL9\x1b/\x18v\xaf\x0cx\xfa" +
-	"Ni\x167\x8a=\x16\xd6\x03vr\x14X\xfd\xc8i" +
-	"W.d\x8d\xb4\xd9o\xe6\x00\xed\xd1HmI\x86\xe7" +
-	"\xfa(U\x12\x92\xd4\x0c\xe2\xaf\xdb9\xea\xbd\xfe%V" +
-	"Mb\xdcU\x1c\xf5\xac\x7f\x83\xd5\x0c\x91Z7G\xbd" +
-	"\xc0\x10]N\xeb'\xc6\xed\xe5\xa8\xdb\xc3\xefJ\x9b\xdd" +
-	"[4\x8d\xee\x91\xdd6bJW\xca\x81\x95\xe9\xc9\x19" +
-	"Y!\x08\x91\xacm\x8df\xe5|\xd4j\xea4\xe2E" +
-	"\xa3\x7f43O\xcfL\xab\xa9\xad\xd3 \xc3\xa0B/" +
-	"\xf4\x15Z\xc5vW\xa2\xa7\xf9\x12]}\xb4\x88\x91\xcd" +
-	"\"\x02C\x0c\xec\x9e9\x1f\\\xe4}\x09\xaa\x1c\xdd\x18" +
-	"t\xb4\xab\x1efc\xd0\xd1\xae0gZGpt\xb3" +
-	"\xefh\x9e\x91\x04\x1fP\x826\xcb6\xec\x92tp\xfc" +
-	"N#c\x0f\xe3t\xe69E\x1cgqn\x0d\xe6i" +
-	"\x977H\xe6\xd8\x86\x8d\x00][\xe8j\x0c\x05i}" +
-	"\x87\xb8z[\x09\xdf\x1d\xa4\xf5]\x82i\x86\xbc\xab\xe7" +
-	"nW{D\xdc\xc8\xdd\x04?*\x88\x03\x1d\xe28(" +
-	"pq#\x8f\x0aVg\x0es\xbc(n\xe4\x0b\x84\x1f" +
-	"\x17\xcc\xc1\x1d\xe6xE0\xc7Q\xc2O\x06\x99\xe3\x84" +
-	"\xc0\x8f\x11~*\xc8\x1co\x08F9N\xf8\x19\xc1\x1c" +
-	"Q\x879N\x0b\xfc$\xe1\xef\x08\xe6\xa8q\x98\xe3-" +
-	"Adg\x08?+\x98#\xe40\xc7{\xe2X\xef\x12" +
-	"~^0G\xd8a\x8e\x8f\xc4w\xcf\x12~\x81\xf0\x98" +
-	"\x92\xc4\x18\xd5^BN\xce\x11~\x89\xf0\xfaP\x12\xeb" +
-	"\xa9\x12\x13\xe7\xba@x\x94UD\xae\xe2\xed\xe1^\xe7" +
-	"N\xe0>XA\x08#\x92\xc0\xf7\xe0\x98A\xcb6\x8a" +
-	"\xf4<\x08\x01\xc3\x10`*md\xb3\x92\xa5R\xd9L" +
-	"\xae\xcf'\x90n\xd3J\x173\x05\x1b\"\xf9\xa2\x8f\xca" +
-	"\x97 \xf7\xe9\xad\xfa\xd5\xd1\xe6\xe4\x97L\xb7 =\xb9" +
-	"\x9bN\xf8%\x01\xa0\xd8~\xf5\xf3\xd1\xe0\xd9,%\xe3" +
-	"\xf52\x19\x07\x84Wm\xf2\xde\xbdA\x19['\xa2\xe9" +
-	"\xeb\x8c\xfb\xfe\xd3\xd6\x8b\xec\xf2u\x863'\x1b7\x08" +
-	"\xdc\xd7\x19\x85;\xd9X\xad3!\xc5\xc9\xc6\x07\x04\xee" +
-	"\xebL8\xe4dc@g\xb6\x8bl\x0c;\xd9\xb8M" +
-	"\xe0\xf2\xd2xo\x8c\x1db\x9b\xfe\x9d\xf1\xde\x18\xbb\x04" +
-	"\xbe\x9d\xf0\xfd\"\x19\x99\x93\x8c{\x04>\xe4\xcb\x18\xf7" +
-	"d\xac\xa5\xe22\xd5)N2\x1e\x14\xb8/o\xb1\x90" +
-	"\x93\x8c\x8f\x09\xfc\x00\xe1O#\xc3\xb6\\\xa9\x7f\xb5Y" +
-	"\x94<\x9c+Q\x0axYf\x14{f\xc9\x17\xa2Q" +
-	"\xec\x99\x1d\x1c\xb4\x04\x07s\x82\x83\xb9\xc1\xc1<\x99P" +
-	"\xab\xb3\xf9\xd5\xb3<^\x17\xa3\xd9\x15\xa3\x96\x8a\xd1\x9c" +
-	"\x8a\xd1\xdc\x8a\xd1\xbc\xd1\x1e<]f\x9c\x18\x9d2%" +
-	"\xc9C\x00\xb2\x08E\xaf\xe1\xa1>\xd4\x0cL\xdd\x10A" +
-	"\x94\x0d\x01\xf4JBu\xe0&`\xea\x1d\x11d\xb2%" +
-	"\x80^\x0d\xad\x9a+\x80\xa9+#\xc8e\x89\x89^\xaf" +
-	"A\xd5[\x81\xa9\x1d\x11Td\x93\x06\xbd*R\x9d\xbf" +
-	"\x10\x98:3\x12\xa7\x02\xa6\x1d\xcb\x9e$\x01@{\xe5" +
-	"\xfdi\xc76G\xd5\xdaq\xd0-\xe1\xda\xb1\x13\xfd3" +
-	"*\xa3\x89\x96S\x16Y\x10\xac\xad\xa8\x04\xaa\xe3\xa8\x8f" +
-	"gU\xb74\xe1\x97\xf1\x80\x98\x18\xee\xc3\x9b\xcd\x94\xa8" +
-	"2\xc9\x89S\xb9RW.\x8b\x15O\x93\xf0\x9c\xe4\xa8" +
-	"\xbf\xc30\x86\xdf\x94\x1d\x8dz\xeb&\x00\xfd\x0cG\xfd" +
-	",\xc3\x18\xfbw\xd9\x11\xa9\xf7H3\xdf\xe1\xa8\x9fc" +
-	"\x18\xe3_\x97\x1d\x99\xfa\x90d\xea]\x8e\xfay\x861" +
-	"\xe5J\xd9)r>\"\xf4,G\xfd\x02\xc3X\xe8_" +
-	"e\xa7\xcc\xf9\x94\xde\x13\xe78\xea\x97\x18\xc6\xc2_\x95" +
-	"\x9d:\xe7\"\xa1\xe79\xea\x7fg\x18\x8b|Y\x167" +
-	"L\xbdLg\xbd\xc4Q\xff\x9aa\x9ba\xd3\x8b\x17\x13" +
-	"~\x8f\xc9=\xa53av\x03\x00&\xfc~\x953;" +
-	"X4Eq\x8e\x09\xbf'\xe7\xccPa\xd4\x87\x09\xbf" +
-	"\x09\xe5\xc2\xc4\x95\x98\xf0\xdb7\x0e\x9c*\x9a\x85\xec\x00" +
-	"&\xfc\xa6\x85\x8b\x9bk\xcd\x9c\x8d\x09\xbf\x85\xe0\xee\xea" +
-	"{\x86\xa6\xfa\xf9`\x81x@\x8c\x97\xf1\xdeA\x1e\xdf" +
-	"\xcaQ\xdf\x1dx@\xec\"wm\xe7\xa8\xef\x0f\x94\x9f" +
-	"{\xc8\xdfC\x1c\xf5\x03\xfe\x03\xe2\x112\xdc\xed\x16\xaf" +
-	"\xae\x1c\xabGZ\xdc\xe2\xf5\x94\xaf\xc5~\xa5y\x8e\xfd" +
-	"7\xe5\xa5[\xcdH\xba\x97\xadJ\x87\xeeSV\xc66" +
-	"\x03\xd3\xb2\xf7\xe8L\xc7\xb3\x19\xcb\xf6ge7\xaeJ" +
-	"+Fh\x188\xaf9\x80jGv:\x1a$\xdf8" +
-	"I\xe9\xc8u\x94\xe6wq\xd4\xef\x0f8r==\xf7" +
-	"\xee\xe6\xa8od\x88\xae\x1f7\x90'\xee\xe5\xa8o&" +
-	"1A\xc7\x91\x9b(\x157r\xd4\xb7\xfa\x05\x91\xfa\x10" +
-	"\xc5f3G}\xfb0\xbe\x0d\x0a}\xbc7o\xf9\x8f" +
-	"\xb2\xef\xa3\xac\xc3[L\x91Bv\xa0\xba\x14o\xa9," +
-	"\xc5\xd1+\xc5[+Kq\xf4Jqz\xe3\xd5\x11>" +
-	">(\x93c\x04.KtT\x1c\x95\x9c \x96\xf7+" +
-	"\xf4\x10:*9Y\xe0~\x85\x1ef\x8eJVW\xe8" +
-	"\x11\xee\xa8du\x85\x1eU\x1c\x99\x9c!pY\xa1\xab" +
-	"5!G&g\x0a\\\x96\xe8)\xb3X\xcc\xe5e\x85" +
-	"\xdck\x88Lt\x87\xbc(u\x8b\x17[\xfe'r4" +
-	"b\xb1B\xc9\xc8\xbf\xa5\xb6p\xeb\xab\x99\xad\xa3\xd7\x16" +
-	"U\xe9\xf3]e\xcf23%\x94!(\x0c\xcdn\xd3" +
-	"\xad\x89U\xdf+\xd9\xb8\xfe\xd6{\xe5u\x17\x97\x99V" +
-	"\xbc\x14,\xbd\xdc$\xecX\x1b1\x9dN_\xa09\xd6" +
-	"<Rs\xac!\xd8\x1cs\xbbt/6\x04\x9bc\xcc" +
-	"m\x8e5\xf8\xcd17\xf1*zc^\xffG=\xd1" +
-	"\x10l\x8e)ns\xac\xc1o\x8e\xc5\xfb29\x99\x17" +
-	"(\xeby4<\x07\xe3j\xc9_\xb6y\x97\xbc\x8e(" +
-	"+)\x94\xb7\xef?\x01\x00\x00\xff\xffO\xa4dC"
+type Server_stacks_Params capnp.Struct
+
+// Server_stacks_Params_TypeID is the unique identifier for the type Server_stacks_Params.
+const Server_stacks_Params_TypeID = 0x899300726aaa5474
+
+func NewServer_stacks_Params(s *capnp.Segment) (Server_stacks_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stacks_Params(st), err
+}
+
+func NewRootServer_stacks_Params(s *capnp.Segment) (Server_stacks_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stacks_Params(st), err
+}
+
+func ReadRootServer_stacks_Params(msg *capnp.Message) (Server_stacks_Params, error) {
+	root, err := msg.Root()
+	return Server_stacks_Params(root.Struct()), err
+}
+
+func (s Server_stacks_Params) String() string {
+	str, _ := text.Marshal(0x899300726aaa5474, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stacks_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stacks_Params) DecodeFromPtr(p capnp.Ptr) Server_stacks_Params {
+	return Server_stacks_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stacks_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stacks_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stacks_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stacks_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stacks_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_stacks_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// Server_stacks_Params_List is a list of Server_stacks_Params.
+type Server_stacks_Params_List = capnp.StructList[Server_stacks_Params]
+
+// NewServer_stacks_Params creates a new list of Server_stacks_Params.
+func NewServer_stacks_Params_List(s *capnp.Segment, sz int32) (Server_stacks_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[Server_stacks_Params](l), err
+}
+
+// Server_stacks_Params_Future is a wrapper for a Server_stacks_Params promised by a client call.
+type Server_stacks_Params_Future struct{ *capnp.Future }
+
+func (f Server_stacks_Params_Future) Struct() (Server_stacks_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_stacks_Params(p.Struct()), err
+}
+
+type Server_stacks_Results capnp.Struct
+
+// Server_stacks_Results_TypeID is the unique identifier for the type Server_stacks_Results.
+const Server_stacks_Results_TypeID = 0x880ff46e3a99f0d6
+
+func NewServer_stacks_Results(s *capnp.Segment) (Server_stacks_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stacks_Results(st), err
+}
+
+func NewRootServer_stacks_Results(s *capnp.Segment) (Server_stacks_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stacks_Results(st), err
+}
+
+func ReadRootServer_stacks_Results(msg *capnp.Message) (Server_stacks_Results, error) {
+	root, err := msg.Root()
+	return Server_stacks_Results(root.Struct()), err
+}
+
+func (s Server_stacks_Results) String() string {
+	str, _ := text.Marshal(0x880ff46e3a99f0d6, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stacks_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stacks_Results) DecodeFromPtr(p capnp.Ptr) Server_stacks_Results {
+	return Server_stacks_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stacks_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stacks_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stacks_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stacks_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stacks_Results) Text() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s Server_stacks_Results) HasText() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_stacks_Results) SetText(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// Server_stacks_Results_List is a list of Server_stacks_Results.
+type Server_stacks_Results_List = capnp.StructList[Server_stacks_Results]
+
+// NewServer_stacks_Results creates a new list of Server_stacks_Results.
+func NewServer_stacks_Results_List(s *capnp.Segment, sz int32) (Server_stacks_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[Server_stacks_Results](l), err
+}
+
+// Server_stacks_Results_Future is a wrapper for a Server_stacks_Results promised by a client call.
+type Server_stacks_Results_Future struct{ *capnp.Future }
+
+func (f Server_stacks_Results_Future) Struct() (Server_stacks_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_stacks_Results(p.Struct()), err
+}
+
+type Server_profile_Params capnp.Struct
+
+// Server_profile_Params_TypeID is the unique identifier for the type Server_profile_Params.
+const Server_profile_Params_TypeID = 0x8e835f2b2cb68aab
+
+func NewServer_profile_Params(s *capnp.Segment) (Server_profile_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return Server_profile_Params(st), err
+}
+
+func NewRootServer_profile_Params(s *capnp.Segment) (Server_profile_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return Server_profile_Params(st), err
+}
+
+func ReadRootServer_profile_Params(msg *capnp.Message) (Server_profile_Params, error) {
+	root, err := msg.Root()
+	return Server_profile_Params(root.Struct()), err
+}
+
+func (s Server_profile_Params) String() string {
+	str, _ := text.Marshal(0x8e835f2b2cb68aab, capnp.Struct(s))
+	return str
+}
+
+func (s Server_profile_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_profile_Params) DecodeFromPtr(p capnp.Ptr) Server_profile_Params {
+	return Server_profile_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_profile_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_profile_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_profile_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_profile_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_profile_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_profile_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_profile_Params) Kind() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Server_profile_Params) HasKind() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_profile_Params) KindBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Server_profile_Params) SetKind(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Server_profile_Params) Ns() int64 {
+	return int64(capnp.Struct(s).Uint64(8))
+}
+
+func (s Server_profile_Params) SetNs(v int64) {
+	capnp.Struct(s).SetUint64(8, uint64(v))
+}
+
+// Server_profile_Params_List is a list of Server_profile_Params.
+type Server_profile_Params_List = capnp.StructList[Server_profile_Params]
+
+// NewServer_profile_Params creates a new list of Server_profile_Params.
+func NewServer_profile_Params_List(s *capnp.Segment, sz int32) (Server_profile_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
+	return capnp.StructList[Server_profile_Params](l), err
+}
+
+// Server_profile_Params_Future is a wrapper for a Server_profile_Params promised by a client call.
+type Server_profile_Params_Future struct{ *capnp.Future }
+
+func (f Server_profile_Params_Future) Struct() (Server_profile_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_profile_Params(p.Struct()), err
+}
+
+type Server_profile_Results capnp.Struct
+
+// Server_profile_Results_TypeID is the unique identifier for the type Server_profile_Results.
+const Server_profile_Results_TypeID = 0x9f8c5c5efda827a4
+
+func NewServer_profile_Results(s *capnp.Segment) (Server_profile_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_profile_Results(st), err
+}
+
+func NewRootServer_profile_Results(s *capnp.Segment) (Server_profile_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_profile_Results(st), err
+}
+
+func ReadRootServer_profile_Results(msg *capnp.Message) (Server_profile_Results, error) {
+	root, err := msg.Root()
+	return Server_profile_Results(root.Struct()), err
+}
+
+func (s Server_profile_Results) String() string {
+	str, _ := text.Marshal(0x9f8c5c5efda827a4, capnp.Struct(s))
+	return str
+}
+
+func (s Server_profile_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_profile_Results) DecodeFromPtr(p capnp.Ptr) Server_profile_Results {
+	return Server_profile_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_profile_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_profile_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_profile_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_profile_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_profile_Results) Profile() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s Server_profile_Results) HasProfile() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_profile_Results) SetProfile(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// Server_profile_Results_List is a list of Server_profile_Results.
+type Server_profile_Results_List = capnp.StructList[Server_profile_Results]
+
+// NewServer_profile_Results creates a new list of Server_profile_Results.
+func NewServer_profile_Results_List(s *capnp.Segment, sz int32) (Server_profile_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[Server_profile_Results](l), err
+}
+
+// Server_profile_Results_Future is a wrapper for a Server_profile_Results promised by a client call.
+type Server_profile_Results_Future struct{ *capnp.Future }
+
+func (f Server_profile_Results_Future) Struct() (Server_profile_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_profile_Results(p.Struct()), err
+}
+
+type Server_stats_Params capnp.Struct
+
+// Server_stats_Params_TypeID is the unique identifier for the type Server_stats_Params.
+const Server_stats_Params_TypeID = 0xa4a8b3de95287bbf
+
+func NewServer_stats_Params(s *capnp.Segment) (Server_stats_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stats_Params(st), err
+}
+
+func NewRootServer_stats_Params(s *capnp.Segment) (Server_stats_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stats_Params(st), err
+}
+
+func ReadRootServer_stats_Params(msg *capnp.Message) (Server_stats_Params, error) {
+	root, err := msg.Root()
+	return Server_stats_Params(root.Struct()), err
+}
+
+func (s Server_stats_Params) String() string {
+	str, _ := text.Marshal(0xa4a8b3de95287bbf, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stats_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stats_Params) DecodeFromPtr(p capnp.Ptr) Server_stats_Params {
+	return Server_stats_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stats_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stats_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stats_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stats_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stats_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_stats_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// Server_stats_Params_List is a list of Server_stats_Params.
+type Server_stats_Params_List = capnp.StructList[Server_stats_Params]
+
+// NewServer_stats_Params creates a new list of Server_stats_Params.
+func NewServer_stats_Params_List(s *capnp.Segment, sz int32) (Server_stats_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[Server_stats_Params](l), err
+}
+
+// Server_stats_Params_Future is a wrapper for a Server_stats_Params promised by a client call.
+type Server_stats_Params_Future struct{ *capnp.Future }
+
+func (f Server_stats_Params_Future) Struct() (Server_stats_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_stats_Params(p.Struct()), err
+}
+
+type Server_stats_Results capnp.Struct
+
+// Server_stats_Results_TypeID is the unique identifier for the type Server_stats_Results.
+const Server_stats_Results_TypeID = 0xaf6e81560776145f
+
+func NewServer_stats_Results(s *capnp.Segment) (Server_stats_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stats_Results(st), err
+}
+
+func NewRootServer_stats_Results(s *capnp.Segment) (Server_stats_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stats_Results(st), err
+}
+
+func ReadRootServer_stats_Results(msg *capnp.Message) (Server_stats_Results, error) {
+	root, err := msg.Root()
+	return Server_stats_Results(root.Struct()), err
+}
+
+func (s Server_stats_Results) String() string {
+	str, _ := text.Marshal(0xaf6e81560776145f, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stats_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stats_Results) DecodeFromPtr(p capnp.Ptr) Server_stats_Results {
+	return Server_stats_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stats_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stats_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stats_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stats_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stats_Results) Stats() (Stats, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Stats(p.Struct()), err
+}
+
+func (s Server_stats_Results) HasStats() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_stats_Results) SetStats(v Stats) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewStats sets the stats field to a newly
+// allocated Stats struct, preferring placement in s's segment.
+func (s Server_stats_Results) NewStats() (Stats, error) {
+	ss, err := NewStats(capnp.Struct(s).Segment())
+	if err != nil {
+		return Stats{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// Server_stats_Results_List is a list of Server_stats_Results.
+type Server_stats_Results_List = capnp.StructList[Server_stats_Results]
+
+// NewServer_stats_Results creates a new list of Server_stats_Results.
+func NewServer_stats_Results_List(s *capnp.Segment, sz int32) (Server_stats_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[Server_stats_Results](l), err
+}
+
+// Server_stats_Results_Future is a wrapper for a Server_stats_Results promised by a client call.
+type Server_stats_Results_Future struct{ *capnp.Future }
+
+func (f Server_stats_Results_Future) Struct() (Server_stats_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_stats_Results(p.Struct()), err
+}
+func (p Server_stats_Results_Future) Stats() Stats_Future {
+	return Stats_Future{Future: p.Future.Field(0, nil)}
+}
+
+type Stats capnp.Struct
+
+// Stats_TypeID is the unique identifier for the type Stats.
+const Stats_TypeID = 0x83594846ab01d116
+
+func NewStats(s *capnp.Segment) (Stats, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 3})
+	return Stats(st), err
+}
+
+func NewRootStats(s *capnp.Segment) (Stats, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 3})
+	return Stats(st), err
+}
+
+func ReadRootStats(msg *capnp.Message) (Stats, error) {
+	root, err := msg.Root()
+	return Stats(root.Struct()), err
+}
+
+func (s Stats) String() string {
+	str, _ := text.Marshal(0x83594846ab01d116, capnp.Struct(s))
+	return str
+}
+
+func (s Stats) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Stats) DecodeFromPtr(p capnp.Ptr) Stats {
+	return Stats(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Stats) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Stats) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Stats) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Stats) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Stats) Calls() (Named_List, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Named_List(p.List()), err
+}
+
+func (s Stats) HasCalls() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Stats) SetCalls(v Named_List) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewCalls sets the calls field to a newly
+// allocated Named_List, preferring placement in s's segment.
+func (s Stats) NewCalls(n int32) (Named_List, error) {
+	l, err := NewNamed_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Named_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s Stats) Memory() (Named_List, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return Named_List(p.List()), err
+}
+
+func (s Stats) HasMemory() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Stats) SetMemory(v Named_List) error {
+	return capnp.Struct(s).SetPtr(1, v.ToPtr())
+}
+
+// NewMemory sets the memory field to a newly
+// allocated Named_List, preferring placement in s's segment.
+func (s Stats) NewMemory(n int32) (Named_List, error) {
+	l, err := NewNamed_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Named_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, l.ToPtr())
+	return l, err
+}
+func (s Stats) Processes() (ProcessStats_List, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return ProcessStats_List(p.List()), err
+}
+
+func (s Stats) HasProcesses() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Stats) SetProcesses(v ProcessStats_List) error {
+	return capnp.Struct(s).SetPtr(2, v.ToPtr())
+}
+
+// NewProcesses sets the processes field to a newly
+// allocated ProcessStats_List, preferring placement in s's segment.
+func (s Stats) NewProcesses(n int32) (ProcessStats_List, error) {
+	l, err := NewProcessStats_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return ProcessStats_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(2, l.ToPtr())
+	return l, err
+}
+func (s Stats) Links() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s Stats) SetLinks(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s Stats) Descriptors() uint32 {
+	return capnp.Struct(s).Uint32(4)
+}
+
+func (s Stats) SetDescriptors(v uint32) {
+	capnp.Struct(s).SetUint32(4, v)
+}
+
+func (s Stats) Started() int64 {
+	return int64(capnp.Struct(s).Uint64(8))
+}
+
+func (s Stats) SetStarted(v int64) {
+	capnp.Struct(s).SetUint64(8, uint64(v))
+}
+
+// Stats_List is a list of Stats.
+type Stats_List = capnp.StructList[Stats]
+
+// NewStats creates a new list of Stats.
+func NewStats_List(s *capnp.Segment, sz int32) (Stats_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 3}, sz)
+	return capnp.StructList[Stats](l), err
+}
+
+// Stats_Future is a wrapper for a Stats promised by a client call.
+type Stats_Future struct{ *capnp.Future }
+
+func (f Stats_Future) Struct() (Stats, error) {
+	p, err := f.Future.Ptr()
+	return Stats(p.Struct()), err
+}
+
+type Named capnp.Struct
+
+// Named_TypeID is the unique identifier for the type Named.
+const Named_TypeID = 0xf2a94b2fdc302f68
+
+func NewNamed(s *capnp.Segment) (Named, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Named(st), err
+}
+
+func NewRootNamed(s *capnp.Segment) (Named, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Named(st), err
+}
+
+func ReadRootNamed(msg *capnp.Message) (Named, error) {
+	root, err := msg.Root()
+	return Named(root.Struct()), err
+}
+
+func (s Named) String() string {
+	str, _ := text.Marshal(0xf2a94b2fdc302f68, capnp.Struct(s))
+	return str
+}
+
+func (s Named) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Named) DecodeFromPtr(p capnp.Ptr) Named {
+	return Named(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Named) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Named) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Named) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Named) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Named) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Named) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Named) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Named) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Named) N() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Named) SetN(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// Named_List is a list of Named.
+type Named_List = capnp.StructList[Named]
+
+// NewNamed creates a new list of Named.
+func NewNamed_List(s *capnp.Segment, sz int32) (Named_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[Named](l), err
+}
+
+// Named_Future is a wrapper for a Named promised by a client call.
+type Named_Future struct{ *capnp.Future }
+
+func (f Named_Future) Struct() (Named, error) {
+	p, err := f.Future.Ptr()
+	return Named(p.Struct()), err
+}
+
+type ProcessStats capnp.Struct
+
+// ProcessStats_TypeID is the unique identifier for the type ProcessStats.
+const ProcessStats_TypeID = 0x8dc49dd642c263f7
+
+func NewProcessStats(s *capnp.Segment) (ProcessStats, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 48, PointerCount: 1})
+	return ProcessStats(st), err
+}
+
+func NewRootProcessStats(s *capnp.Segment) (ProcessStats, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 48, PointerCount: 1})
+	return ProcessStats(st), err
+}
+
+func ReadRootProcessStats(msg *capnp.Message) (ProcessStats, error) {
+	root, err := msg.Root()
+	return ProcessStats(root.Struct()), err
+}
+
+func (s ProcessStats) String() string {
+	str, _ := text.Marshal(0x8dc49dd642c263f7, capnp.Struct(s))
+	return str
+}
+
+func (s ProcessStats) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (ProcessStats) DecodeFromPtr(p capnp.Ptr) ProcessStats {
+	return ProcessStats(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s ProcessStats) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s ProcessStats) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s ProcessStats) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s ProcessStats) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s ProcessStats) Number() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s ProcessStats) SetNumber(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s ProcessStats) Live() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s ProcessStats) SetLive(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s ProcessStats) Created() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s ProcessStats) SetCreated(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s ProcessStats) Use() (Use, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Use(p.Struct()), err
+}
+
+func (s ProcessStats) HasUse() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s ProcessStats) SetUse(v Use) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewUse sets the use field to a newly
+// allocated Use struct, preferring placement in s's segment.
+func (s ProcessStats) NewUse() (Use, error) {
+	ss, err := NewUse(capnp.Struct(s).Segment())
+	if err != nil {
+		return Use{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+func (s ProcessStats) Collections() uint64 {
+	return capnp.Struct(s).Uint64(24)
+}
+
+func (s ProcessStats) SetCollections(v uint64) {
+	capnp.Struct(s).SetUint64(24, v)
+}
+
+func (s ProcessStats) Pause() uint64 {
+	return capnp.Struct(s).Uint64(32)
+}
+
+func (s ProcessStats) SetPause(v uint64) {
+	capnp.Struct(s).SetUint64(32, v)
+}
+
+func (s ProcessStats) Heap() uint64 {
+	return capnp.Struct(s).Uint64(40)
+}
+
+func (s ProcessStats) SetHeap(v uint64) {
+	capnp.Struct(s).SetUint64(40, v)
+}
+
+// ProcessStats_List is a list of ProcessStats.
+type ProcessStats_List = capnp.StructList[ProcessStats]
+
+// NewProcessStats creates a new list of ProcessStats.
+func NewProcessStats_List(s *capnp.Segment, sz int32) (ProcessStats_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 48, PointerCount: 1}, sz)
+	return capnp.StructList[ProcessStats](l), err
+}
+
+// ProcessStats_Future is a wrapper for a ProcessStats promised by a client call.
+type ProcessStats_Future struct{ *capnp.Future }
+
+func (f ProcessStats_Future) Struct() (ProcessStats, error) {
+	p, err := f.Future.Ptr()
+	return ProcessStats(p.Struct()), err
+}
+func (p ProcessStats_Future) Use() Use_Future {
+	return Use_Future{Future: p.Future.Field(0, nil)}
+}
+
+const schema_d1f2a7c4b8e63590 = "x\xda\xbcY\x7f\x90\x14U~\x7f\xdf~3\xd3\xb3\xcb" +
+	"\xce\xce\xf4\xf6@t#\x0c\"\x0a;\x91;X0\xd1" +
+	"-\xad]\xf7\xc2y\x18<\xb6w\xc5 \x91\x1c\xcdl" +
+	"\xc3\xcem\xcf\x0f\xa7{\xd0\xad\xe8!\xa7\xdc\xc1\x15\x9c" +
+	"\x1a\xa5\xca\xb5\x96D\x10*\x80\xe7)\xe6\xb0\xe4\"\x11" +
+	"\xae\xe0\x0e\"V\xc9\x05)MD!\xa5\xa7^\xa9\x85" +
+	"WgN\xe3\xe9\xa4\xbe\xefu\xbf\xd7\xd3;\x1b\xbc\xa4" +
+	"*\xffM\x7f\xfa;\xef\xf5\xfb\xfe\xf8|\x7f\xbc\xb9\xdf" +
+	"k\xe9\x89\xccK\x94\x12D1\xc6\xa2\xb1\xda\x94\x93\xf0" +
+	"\xc4\xd7\xbfq\xeb\xbd\xc4h\x05\xa5\xf6\xc0U\xbfz\xee" +
+	"\xc8?\xfc\xe6$\x89R\x95\x10}[l\x87\xbe+\xa6" +
+	"\x122\x7f{\xec/\x81@\xed\x8dw\x0e\x9d\xdd\xbat" +
+	"\xfa\xf7Q\x1a\x02\xd2\x80\xd2\x97\xc7\x9f\xd1\xe7\xc4\xf1W" +
+	"G\xfc\x0e\x02\xb5\xd3\xe7G\xbb\x8a\xbfMn$\xdad" +
+	" \\f\xfe\x86\xf8\x0c \xa0o\x89w\x13\xa8\x99\xef" +
+	"\x16\xa3\xebV\xa66\x12c2PB\"(\xf0$\x17" +
+	"\xd8\x1f\x7f\x8a@\xed\x07\xca9\xf7\x86\xbd\x1d\x1bC\xdb" +
+	"\xa1\xa0n4\xed\xd0om\xc2_K\x9b\xba\x09\xbc\xe9" +
+	"\xde\xbc\xf7\xdb\x95\x876\x19\x93\x01\xbc\xa5\xaaM\xed\xb8" +
+	"\xd4\xdd\xf8\xba\xb6\xe4\x9fz\xbe\xf3\xd4\xfc\xfb7\x13." +
+	"\xc0\xbff[S\x1bJ\xecj\xc2\xcd~\x97\xfbY\xef" +
+	"\xe9mG\xb6\xe0f\xb1\xf0\xd9\xaeo\xfe7\xfd\xa6f" +
+	"\xfc\xcf\xa2\xe6\xfbQ\x13M+\xff\xf3\xe3ON\xa7~" +
+	"\x88\xd2\xd1\xb0\xde^\x99\xf4\xa8~f\x12J\xbf6\xe9" +
+	"\x17(\xfd\xc4\x0f\x9e\xbd\xf2O\xbeu\xef\x0fqwE" +
+	"\xec\x9e`G\xdd\x95\xc0\xdd\xa7\xbf\xf5\xe2c\xfb\xaeM" +
+	"\x8e\x86wWp\xbd\xebZ\x7f\xaa/l\xc5\xff\\\xdf" +
+	"\xfag\x0a\x81\xda\xe3\xa7\xd6~\xb2\xef\xbb\x1f2\xe9H" +
+	"@\x1am\xa5\xafO\xed\xd57\xa5\x98\xb6So\xa2\xf4" +
+	"\xceY\xbb?\xff\xeb\xdb6\xff}\xd0\x10\xa3z\x167" +
+	"\xdf\xae\xa3rvl^\xf6\xc2\xd6\x0f7=\x1ev\x02" +
+	"v\xf4\xc3\xfa\xa3\xfaq\x1d\x7f\x1d\xd5\xdf!P{\xe1" +
+	"ofo}\xe3\x1fw\xef$\x01U\x8f\xa6\x99\"\xb7" +
+	"\xa7q\xb5?\xed\xf9\xe2\xa1\xa6\x17\x9fy\x82o\xc7\xde" +
+	"\x1fN\xcf\x00\x12\xa9]\xda}-\xbci\xdf\xf0\xe3\xc0" +
+	"\x9b=\xe9,\xbe\xf9\xf0\x17v\x9f\xf6\x9d\x9f\xff\xd8S" +
+	"\x10{\xf5`\xba\x0b\x17\x1dM\xa33}+\xbdV\xbd" +
+	"e}\xf1\xa9\xe0\x19>N3\x03\x7f\xcev\xfd\xf9\xf6" +
+	"\xfe\xa1w\xfe.\xf7lX%L\x81S'\xffL\xbf" +
+	"|2\xfe\xe7\xd2\xc9\xcc|#\xffqM\xf4\x99\xf3\x9f" +
+	"\x1eFi5\xac\xc0=S~\xa9\xef\x9f\x82\xd2\xfb\xa6" +
+	",\xa1\x04jm\xcb\x0f\xfc\xaa\xaby\xe6\xb1\x86\xd27" +
+	"\xb5?\xaa/mGi\xa3\xfd\x8fPz\xe1\xf7\xda\x7f" +
+	"\xad\x1c\xc8\x9e Z+\x95\xc2\xe8\x89S\xf7\xea\x1b\xa6" +
+	"\xa2\xe4\xfa\xa9\xaa\xa2\x1f\x9f\xa6\x12R\xd3\xa6|4e" +
+	"\xd9g\xb7\xbe\x1c<\xd8\xbei\xbdx\xb0\x03\xd3\xf0`" +
+	"\xa7W\xfe\xf1\xd9\xbd\xf3\x8e\x9f\x0c\x05\xc1BP\xe3\x84" +
+	"\xe8g\xa6=\xa3\xbf\x8d\x0b\xcd?7\x8d\xb9\xda\xac\xef" +
+	"?5\xf6\xcd\x17\x9d\xd3(\x9e\x08\xc5\xcc\x93\xd3\xffV" +
+	"\xdf?\x9d\xed0\x9dy\xc6Bc\xda\x1b\xbf\xeb\xdc\xf8" +
+	"^\xf8`\xcc\x8b\x0f\\\xf6/\xfa\xd1\xcb\x98\xf9.c" +
+	"^7\xa6\x7f\xb6t\xc5\x92\xd2\xfb\x01\xf3\xcd\xbb\xa2\x19" +
+	"\xcd7v\xef\xb6\x87\xaa\x9d\x89\x0fp\x1d\x1av\xa0\x8b" +
+	"\xaf\xf8\xa5~\xf9\x15L\xf9Wd\xf0\x13/y6v" +
+	"\xe8_\xf7\xffz\x9c4S\xe7U\xb3v\xe8\xd7\xcdB" +
+	"\xe9kf\xb1]\xd7\xfe\xfb\xd2\x7f\xde\xf3\xc0\xce\x8f\x82" +
+	"\xaeQ\xed\xe0\xa1\xdd\x81\xae1\xf4\xd5\xb9\xaf\x7f\xf5/" +
+	"\xf6\xfc\xa6!)\xbd\xd6\xb1C?\xd7\x81\xbf\xce0\xe1" +
+	"\xddK\xfe\x8a\xae\x1c\xab~\x1cT\xf75\xd9N\\\xed" +
+	"\xfa,\xaa\xfb\xb3\x9f~\xf7\xdc\x0b/,\xfe4p\xc8" +
+	"\xdb\xb3\xccGo\xc9<z\xcd\xe3\x8f\xbf\xf4E8\xe4" +
+	"\xd9>\xb7fw\xe8f\x16\xa5Wd\xef\x072\xa7V" +
+	"\xb1\x0a%\xd7\xca}\x05rf\xb9X\xee\x1apU\xd3" +
+	"u\xfa\x00\x8c\x8bh\x84\x90\x08\x10\xa2\x8dv\x12b<" +
+	"L\xc1xZ\x01\x0d \x8d\xe1\xa4=\xd9E\x88\xb1\x9b" +
+	"\x82qD\x01MQ\xd2xf\xedp?!\xc6!\x0a" +
+	"\xc6\xeb\x0a\x00M#[j\xaf\xe1\xbfOQ0\xce*" +
+	"\xa0E \x0d\x11B\xb43\xab\x081^\xa7`\xbc\xab" +
+	"\x80\x16\x854D\x09\xd1\xde\xee%\xc48K\xc1x_" +
+	"\x81L\xce\xb4m\x07Z\x09\xf4Q\x80\x94T\x1e\x01\x04" +
+	"\xbb\x0bV\xa1T\x19\x99\xf0}\xad\\)\xe5,\xc7\xb1" +
+	"\x08\x04\x16\x11\xd4\xc9\x852v\xbe8\xec@\x9c(\x10" +
+	"'P\x1b\xb4\x9c\\%_v\x89Z\xaa\x08t\x9d\xe3" +
+	"\x9a\x15\xd7\x1a\x84(Q J \xac\xaf~+\xb3\xba" +
+	"\xeaX\x83\xa8\xb1\xb8\xd0XG\x96\x10c&\x05c\xae" +
+	"\x02\xbe\xc2\xe6\xe0\xe9fS0\x16(\x90\xcc\x95\x06-" +
+	"\xb1E\xc1r\x1cs\x8d\x05-D\x81\x96\xc0\x16\xd43" +
+	"\x89UYkU\xbe\xe2\xb8fn\xd8\x99\xd9o9U" +
+	"\xd5v\x1d#\"vK\xe0nq\x0aFZ\x81\xa4k" +
+	"\xdd\xe9B\x82(\x90\x98p\xa5B~M\xc5t\xad\x99" +
+	"}fE5\x0b\x8e\xd1\"VZ\x88\xdf\xd8C\xc1X" +
+	"\x1c\xb0\xf4\"4\xea7(\x187\xa3\xa5#\xdc\xd2\x06" +
+	"J.\xa6`,S`\x9dc9N\xbeT\x84&\xa2" +
+	"@\x13\x81\xda\x9aR\xa5Tu\xf3E\x02\x96\x8f\xad\xf3" +
+	"\x0c\"\xb4\x1d\xd2\xe3\xd7Jj\xb5\xe8\xa2\x16\x03\xe7j" +
+	"\x93\xe7\x02\xb9\xfa\xff\xa8\x9e>\xb3b\xd2B\x9dvz" +
+	"\xe5*\xe3\xbe\xb4\xf1Z\xf9\xe2\xea\x12S\xb4\xedB\x9d" +
+	"z\xba\xa4z\x84v\x96\x07\xb5\x03\x9evfH\xedt" +
+	";lQa]\xb3\x9c\xbf\xc5\xaa8yBKE_" +
+	"\x1bj9?8N3\x0a\xff\xa6>\xae\xb8\x01\xd7\xa4" +
+	"<0/\x11\xdf\xb3\x1f\xbf\xe7i\x0a\xc6\xf3\x01s\x1d" +
+	"@o\xf8\x09\x05\xe3P 0\x0f\xa2\x12\x9e\xe3\xd1\xea" +
+	"\x07\xe6a\xfc\xc8\xe7)\x18\xc700)\x0f\xcc\xa3\x18" +
+	"\x98G(\x18/c`Fx`\xbe\x84!|\x8c\x82" +
+	"qJ\x01-\x16MC\x8c\x10\xed$\xees\x82\x82\xf1" +
+	"\xaa\x02\xdd\xc5ja\x95U\xf1\x8f\x90\xb4\xf3k\xa5\xe5" +
+	"s\x15\xcb\xc4\x08\xf2\x9e\xd5\xaacAJ\xf2?\x01H" +
+	"\x11\xa8\xe5J\xb6m\xe5\xdc<QKE\xc7\x97\xcd\x94" +
+	"M\x94\xf6\x9e\x92C\x96Y\x1eg:\x9f\xb8\xf2\xd4\xb5" +
+	"P=\xd3\x85zN\xb6\xcb/\x14\xeay\x055\xf12" +
+	"\xa7(\xa1\x9e:\x8e\xa2\x9e~\xce\xe0\x01_\xa5`\xbc" +
+	"\x85\xfa\x89s\xfd\x9c\xcbJ\xe2\x82\xa8\xc7[Y\xc9[" +
+	"Z\x0c\xb8z\xdeC\xf0-\x0a\xc6y\x054UI#" +
+	"\xfbj\x1f\xa0\xca\xdf\xa5`\xfcV\x01Z\xceM\xa4\xa2" +
+	"\x8cU\x1c\x94Ou\xdaL\xda\xf9\xa2`\x8e\xe4\xeaj" +
+	"1\xe7;Vru\xde\x16\x1c2\x81\x92\x1b\xbb{\xb9" +
+	"R\xc2\xff^\x80\x0f\x84\xc3\xe3\xc1\xfe\x9c\x82\xd1\x17p" +
+	"\xf8\x9b\xdae\x14\x84\x83,9\x9c/\x0e\xfa\x1fF\x8b" +
+	"\xceDTz\xbd\xdb\xed\x9a\xb9!\xce\xa5\xb3\xfdo\xd0" +
+	"\x9b\xa0\x97\x90\x81\x08P\x18H\x01\x1aRa\xdf\xa1'" +
+	"\x18\x1eG<\x8d\xb8B\xd9\xa7\xe8\x1a\xf4\x132\x90B" +
+	"\xfc\x12\xc4i\x84\x99S\xbf\x18\xba\x08\x19H#>\x1d" +
+	"\xf1H\x94YT\x9f\x0a3\x08\x19\xb8\x08\xf1\x99\x88G" +
+	")\xb3\xaa~)t\x122p\x09\xe2\xb3\x11\x8fE\x98" +
+	"a\xf5\xcb\x19>\x1d\xf1+\x11W\x9b\x99m\xf5\x0e\xb6" +
+	"\xceL\xc4\xe7\x82\x02\x10O\x03\x16>s\xd8\xb6\xb3\x11" +
+	"^\x80\xe2M\x90\x86&B\xf4yL\xfcJ\xc4\xaf\x86" +
+	"\xf1J\x1b\xc7\x97\xc1\x84\xe6a\xdd\xe5\x92\x9d\xcf\x8d\x08" +
+	"\x12q\\A\"\x19\xdb2e\xe0d\x86J\xa5a\x11" +
+	"TA\xb2\x09\x91\x93:l\x8d\x8cK\x1e\xc2<I4" +
+	"\x0f\x1ag\x810\xce\x0aXN\xc8\xc0mx\x8a!\x90" +
+	"Q\xa6[\xect+\x11\xb7A\x06\x9a\x9eg\xca\x1bD" +
+	"\xbc\x0c2\xd6\xf4\x02\xc3\x87\x10w\x99q\x14n\x9c\xdb" +
+	"a\x15!\x03e\xc4\xef\x02\x11q\xfa\x08\xb3\xf1\x9d\x08" +
+	"\xdf\x072\xe8\xf4\xf5\xcc'\xeeB|#\xc8\xb8\xd37" +
+	"\xb0\xe5\xefA|3\xe2q\xca\x8d\xb3\x09\xb2\x84\x0c\xdc" +
+	"\x87\xf8\x03\xcc8\x11n\x9c-\xec\xf37\"\xfe0\xe2" +
+	"\xcd\xd144\x13\xa2?\xc8\xe47#\xbe\x1b\xf1I\xb1" +
+	"4L\"D\xdf\xc5\xbeg'\xe2O#\xde\xa2\xa6\xa1" +
+	"\x05\x0bY\x86\xff\x08\xf1\xe7@\xb90\xf7g\xaa\x05\xd3" +
+	"\x19\x16O\xabms\x8d\xf4\x80\\\xb9\xfau\xcbt\xab" +
+	"D\xadXN \xd7\xb2\x15K\x04\x8a\xbe\x15\xd7\xad\xaa" +
+	"\xe6\xed\xc1E\"\xe62ni\xd8\x12o\x93e\xd3\x1d" +
+	"\x12\x06\xcf\xdd!\xc4\x92fe\x8d(\x96\x10km\xec" +
+	"v\xb5\xb2m\xe6\xac\x82U$\xe0\x8eKZ\x8d\x99\xa5" +
+	"\xdfr\x92\xd5P\xd1\x12L\xcb\x9e\xdcD\xae\xb78O" +
+	"\x8b\xc3\xe8x)\xf1w\x13\xff~\x1b\x05cHR\x82" +
+	"fa>\\I\xc1\xb0%\x1fhy\xe4\xf6A\x0aF" +
+	"Y\xa6\xbe\x02\xf2\xf0\x10\x05\xc3\x1d\x1fy\xdd\xeeP\xc5" +
+	"2\x07\x1b\x1b\xa1a\x80\x8c+D\\^\x87\x14\xe0\xff" +
+	"X\x878\xf95E\xd3\x16%\xdfDR|-\xdc3" +
+	"Y1\x0b\x13\x89\xf9E\x99\xe5\xcc\xecf_\xe7\x04\x0b" +
+	"\xd6^Y\xb0j\xd0\xe3U\xac3d\xc5\x1a\xfeb\xd5" +
+	"\xb4m\x00\xa2\x00\\@\x11\xac\x8c\xa2\xf5\xa6\xef\x94\x9a" +
+	"\xc80)H\xc9\x01O(UyU\xd0\x0d\xfe\xd7\x93" +
+	"P\x09\xd4\xde\xa8\x04j\x0f\x96@^\xc5z\xb0\xabA" +
+	"\x09\x94\x0d\x96@Q\xaf\x04\xea\xf5\x9a\x98\x132\x1bh" +
+	"\xc7;\x03u\x91\x9f\xe3_\x9a!\xeb\"\x9a\x17\x09;" +
+	"\x90\xd9\xbb\xf1xU\xe1>\xc9;\xcc\xbc+\xc24D" +
+	"\xf1\x19V\xc2^\xa0L\x0a\xa9e\x80[eQq5" +
+	"\x94P1\xd7\x0af\xde\x0a\xed\x84\x0c<\x80\xd43\x16" +
+	"L\x9b\xa3\x8c\xda\x1eF\xfc\xb1`\xda\xdc\xc6\x98|\xcc" +
+	"\xa76OC\xfa.\xc6x\x8f!\xfc#\x90\x0d\x9c\xbe" +
+	"\x87\xe1\x8c\xf1\x0e\xb1\xac\xa9pf>\xc8\x18\xefy\xc4" +
+	"\x8f1f\xa6\x9c\x99\x8f2f>\x84\xf8\x89 3\x1f" +
+	"g\xf8\x11\xc4_\x0e2\xf3K\x8c\xb1\x8f!~\x8a1" +
+	"s\x9c3\xf3I\x86\x9f@\xfcU\xc6\xccM\x9c\x99_" +
+	"a\x89\xe2\x14\xe2g\x193G93\x9fa\xc7z\x1d" +
+	"\xf1w\x193\xc783\xbf\xcd\xf6=\x8b\xf8\xfb\x88'" +
+	"\"iH\x10\xa2\xbf\xc7\xd2\xf5[\x88\x9fG\xbc5\x9a" +
+	"\x86VB\xf4\x0f\xd8\xb9\xdeG<\xae\xd4Y\xbb\xaev" +
+	"\xf7L\xdaG\xa8\x04\xeb\x08\xb7!\xc9~\x09\x0e\x0f\xf7" +
+	"\xa1^\x7f\xec'\xf8/\xd1\xc9\xca\xae\x8c\xca\xf4\x11\xae" +
+	"<\xbb\xb9\x7f\x89f\xa5a\x1b-\xa6(^\xaf\x1dn" +
+	"\xe5Lj\xdb\xe8\x8cW\x0bg\x1caZuQ{\xf7" +
+	"\x04\xcb\x84\xbb\x995e\x1e\xf7\xcaI}=\xf3.\x99" +
+	"\xc7\xa9\xc2\xbdq\x03\xc3e\x1e\xf7\xba\x96qy\xdck" +
+	"\\\xf4-\x0c\x97y\xdc\xeb]\x82y\xfc\x11\xe6\x8d1" +
+	"\xee\x8d[\x19.\x82\xc6\xaf\xe1F\xd9g\xca\x98\xf1k" +
+	"\xb8m\x0c\x7f\x04\xf1\x9d\xcc\x19\x15\xee\x8c\xdb\x19>&" +
+	"\xcb\x04\xea\x97\x09\x9du\xc1\xd4\x12\xe1\xce\xb8\x87\xe1\xb2" +
+	"|HD\xb93>\xc9\xf0\xdd\x88\xff\x04\xc6uY\x99" +
+	"b\x15]\xc0\xf72\xb3\xb2f\xae(\xb9\xcd\xca\x9ay" +
+	"\xc1\x87\xce\xe0\xc3\xfc\xe0\xc3\x82\xe0\xc3U\xc2\xa1V\xd9" +
+	"\xa5Us\xfdL\xc7\x9e\xe6\xd5=u\xd6=\xcd\xaf{" +
+	"ZP\xf7t\xd5DY}\xc0Jb\x9e\xe0=[\x94" +
+	"\x101\xb7\x03\x7f\x08\xae}\x94%\x8a\xf6\xb6\x0a F" +
+	"\xb2\xe0\x0f\xc6\xb4\xd7n$\x8avR\x05E\x0ce\xc1" +
+	"\x9fQjG\x97\x13E;\xa8\x02\x15S9\xf0\xa7\xbd" +
+	"\xda\xbe.\xa2h\xbbT\x88\x88\xb9>\xf8\xb34m\xb4" +
+	"\x97(\xda\x16\x15\xa2\xfe\x98>p9\xb0\x1e\xffWU" +
+	"!&\xa6\xe4\xe0\x0f\xac\xb5<\xfeo\x85\x0a\xaa\x98:" +
+	"\x83?\x08\xd6\x8cN\xa2h\x0b\xd5d\xbe\xb8\xba\xd4\x03" +
+	"5?[\x13Bz\xeac\xb2\x07\xbay\xc2\xef\x81u" +
+	"\xde\x88\xa6\x87%\x90\xdc\xb0\xd3#j\xa4\x1e/e\xf6" +
+	"@\x1fH\x95F&J\xf5|\x8a\xe1\x90`\xfa]N" +
+	"\x88\xd1B\xc1\xb8H\x09\x91BJ\x0eZC\xe9\xc63" +
+	"\xd9MV\x86\x8d\xaa\xbc>\xbb\xa5V\xe3\x8dv\x97l" +
+	"\xb4\x13\xf0E\xcd\xeb\xb4o\x94MuB\xf9\xbc\xc6\xd3" +
+	"\xf0\x99^\xd9U'\xe8\xefk<\x11\x07\xdb\xeaD\xe4" +
+	"\xb3\x1a\xcf\xc4\xc1\xc6:\x11\xfd\xaf\x1aO\xc5\xefu\xca" +
+	"\xce:\x11\xfb\xb4\xc6s\xf1\x07\x9d\xb2\xb5N\xa8\x9f\xd4" +
+	"x\xc3\xfd\x11\x9e\xf5<\x05\xe3\xf7\x0at\x9b.60" +
+	"\x90\x92\xd7\x12\xde)\xf9\x0bk\x90\x10\x02)y\xc5\xc1" +
+	"\xdf\xae\xabXl\xc2\x07)y\xad\xc4\xdf`/>\x0c" +
+	")y-\xe1\xc1H\xcd\x90\x92\xd3x\x0eg*V\xd9" +
+	"\x1e\x81\x94\x1c+{\xb8\xb5\xd6*\xba\x90\x92s[\xef" +
+	"\xab\xfe0\xd3,u\xc0\x0a\xf7f\x98\xe9\x97!{\x0c" +
+	"\x06I\xd7d\xac\"{6\xbf7\xb3XJ\x94=\x9b" +
+	"\xdf\x9b\x85{\xb6H\x84\x93n\xb8g\x8bz\xcd\xd9\xed" +
+	"l\x1d\x1b\xf1;\x19\xe9\xc68\xe9V\xe1\xc6\xba$\xa0" +
+	"\xaa\x9ct\xeff)Z\x92}\xdcc\xdd\x0dL>\xd0" +
+	"\x9c5\xf9\xcdY\x7f\x1dy77s\xd6\xdd\xca\x92\x8c" +
+	"\xacx&M\xe2\xac;\xca\xd6\x91,\xdd\xd2\xc2Yw" +
+	";[G\xb0\xb1\x9a+W%\xfd\x8d\xb8\x81$YZ" +
+	"\xf5m+\xe7\xcal\x9b\x1b2\x033\xaa\xbaL\xbc\x0e" +
+	"+\xbc\xfe\xaa\xac\xec\xf1\xf9kCf\x11}+\x88\x0d" +
+	"X\xb6Eh\xce\xad\x03\x17\x97r\xc3\xe3\x04m\xcb\"" +
+	" \xe6^\xdd\x88-ZR\xbf\xbei\xdb\xe1\xbf-q" +
+	"\x87,\x02\x95q\x1dF\xb8\x9ev\x08\xb9\xc0\xbc\x05\xfc" +
+	"yKg\xfd\xbcE\xf1\xe7-\x983[\x10\xbf(P" +
+	"8Nf\xe2)1&\xf1\x0b\xc7\x0e\x86\xb31IO" +
+	"\xb0p\xbc\x8e-s5\xe273\xaf9\xc4\xbd\xc6`" +
+	"\xf8b\xc4\x971\xaf\x89p\xafY\xca\x0a\xbe\x9b\x11_" +
+	"\xc9\xbc&\xca\xbdf\x05[_z}S\x8c{\x8d\xc9" +
+	"\xd6\x11^\xff\x07\x8c\xdc\xbc\xe9\x89(\x7f\xc4m\xafw" +
+	"\x8b\xe0\xe4\xd1W\xc4kq\xe3\xca_'\xed\xbc\xe3\xca" +
+	"\xb7\xe2\xfa\xcf{[(U,\xd1G\xfd\xafg\xa0\x0d" +
+	"\xc6\xd7\xbc\xc5#d\x82q\xb2\xe8\x18\xd2\"/\xdc\x8d" +
+	",~'\x05\xe3\xbe@+\xb5\x1e[\x9c\xbb(\x18\x1b" +
+	"\x15\x00oZ\xba\x01i\xf9\x1e\x0a\xc6fd\x09\xe0\x0c" +
+	"\xbe\x09\x99v#\x05\xe3a9\xbe\xd1\x1eD\xb2\xdfL" +
+	"\xc1xd\\\xf5\x12,\x9b\x93C%G\xb4E_\xaa" +
+	"N\x1d\x7f\x0d\xa3\x96\xed\x91\xb0#wN\xe0\xc8]\xf5" +
+	"\x8e\x0c\xbe#\xb7\x07\x1dY\x14\x9d\x93\x19.\x06\x8a\xe0" +
+	"\xd1\xdf\xc5ly9O\xf4n\xb1\xf4\xa9\x0c\x97\xf3\xc4" +
+	"\x98\xc2\x1d9<OT)w\xe4\xf0<1\x1e\xe1\x8e" +
+	"\x1c\x08\x94\xb9\xcc\x91\xa3\xdc\x91\xe70\\\x0c\x143V" +
+	"\xa5R,\x89y\xde\x90\xc9\xfc\xd8{\xa4\x15Q\x05\xd2" +
+	"J\xe7\xffKq\xd7p\x82\xe1\xdf\xcaL4p\xf0\xe6" +
+	"7s\xba&\x1e8\x84\xdc'\xec\x00\xdf4\xd5\xc2\x97" +
+	"\xba\x85k\x0b\xdc\xc2\x15\xcd\x82hu.|\xc1\xe4\x8f" +
+	"Y\xfa\xad\x8cS\x9d\xe0\x06n\xa6\x12\x0exq\x83\x1f" +
+	"j\x96\x1a_\xc9\xf9\x83\xb2\xf0\xf1\x16\xaeU-~=" +
+	"\x16\x18}d\x1b\x8d>\xda\x82\xa3\x0fo:\x7f\xb0M" +
+	"\x8e>|\xb7\xd6\x0e\xb7\xc9\xd9\x87\xe7\xd3\xda\xd1l\xa3" +
+	"\xd1G[p\xf4\x11\xf1F\x1fmr\xf4\xc1\x07\xfc\x9e" +
+	"a@\x0c6\xc1\xf45\x0a\xab\x04}\xb1\xebI_\xe5" +
+	"bL\x02\"\xb0\xff;\x00\x00\xff\xff\xc8\xb3\x9a\x19"
 
 func RegisterSchema(reg *schemas.Registry) {
 	reg.Register(&schemas.Schema{
 		String: schema_d1f2a7c4b8e63590,
 		Nodes: []uint64{
+			0x83594846ab01d116,
 			0x87205595e0c0e7de,
+			0x880ff46e3a99f0d6,
 			0x8810607f056ee861,
 			0x8829aa4774e1028a,
+			0x899300726aaa5474,
 			0x8c8f33af7e40bb4f,
+			0x8dc49dd642c263f7,
 			0x8e10d6f8f5f66009,
+			0x8e835f2b2cb68aab,
 			0x990f3cb1a0cbe420,
 			0x99ee82b1f876d4a3,
+			0x9f8c5c5efda827a4,
 			0xa389ee95bf588ca2,
+			0xa4a8b3de95287bbf,
 			0xabb2cb0993fe4036,
 			0xae476cdf013c3f21,
 			0xaec67e11506cc7ee,
+			0xaf6e81560776145f,
 			0xb6639ee76852a1c6,
 			0xc1f9f0b20539e279,
 			0xc8240a3ae6b95a12,
 			0xcc2ab902ea1a8645,
 			0xd059fb5816f11611,
 			0xd1c931aae01b60d6,
+			0xd673cb4e9caf8727,
 			0xe98832f7de1e5145,
 			0xec6f4f5d55fb139c,
 			0xed0d3275939d839c,
 			0xedeab5d3c006b61c,
 			0xf1a490a9be55db76,
+			0xf2a94b2fdc302f68,
 			0xf5759c60035b4fa8,
 			0xf94cbfbfe182bafb,
 			0xfecda3a3399a1f56,

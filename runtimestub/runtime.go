@@ -1,6 +1,10 @@
 package runtimestub
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"remotec.dev/runtimestub/wire"
+)
 
 // The runtime's side of these declarations is
 // internal/instrument/patches/go1.26/runtime/remotec_hooks.go.txt.
@@ -28,6 +32,7 @@ type hookTable struct {
 	post      func(target, kind uint32, a, b, c, d uint64, p unsafe.Pointer, n uintptr)
 	collect   func(op uint32, buf *uintptr, n uintptr) uintptr
 	traceback func(level uint32)
+	told      func(number, state uint64, p unsafe.Pointer, n uintptr)
 }
 
 //go:linkname raw runtime.remoteRaw
@@ -126,11 +131,17 @@ func totals(hooks *[32]uint64) (created, ended, live uint64)
 
 //go:linkname eachSite runtime.remoteEachSite
 //go:noescape
-func eachSite(f func(pc uintptr, ended uint64))
+func eachSite(f func(pc uintptr, ended uint64, use *wire.Use))
 
 //go:linkname eachG runtime.remoteEachG
 //go:noescape
-func eachG(f func(id uint64, pc uintptr, status uint32, wait string))
+func eachG(f func(id uint64, pc uintptr, status uint32, wait string, stack uintptr, use *wire.Use))
+
+//go:linkname ask runtime.remoteAsk
+func ask(number, what, arg uint64) (ok bool)
+
+//go:linkname processUse runtime.remoteProcessUse
+func processUse() (collections uint32, pause, heap uint64)
 
 //go:linkname symbol runtime.remoteSymbol
 func symbol(pc uintptr) (name, file string, line uint32)

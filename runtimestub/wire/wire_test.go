@@ -118,13 +118,23 @@ func makeEvent(t *rapid.T) any {
 }
 
 func makeGoroutines(t *rapid.T) any {
-	g := &Goroutines{Created: u64.Draw(t, ""), Ended: u64.Draw(t, ""), Live: u64.Draw(t, ""), Hooks: rapid.SliceOf(u64).Draw(t, "")}
+	g := &Goroutines{Created: u64.Draw(t, ""), Ended: u64.Draw(t, ""), Live: u64.Draw(t, ""), Hooks: rapid.SliceOf(u64).Draw(t, ""),
+		More: rapid.Bool().Draw(t, ""), Collections: u64.Draw(t, ""), Pause: u64.Draw(t, ""), Heap: u64.Draw(t, "")}
+	use := func() (u Use) {
+		for _, w := range []*uint64{&u.CPU, &u.Bytes, &u.Objects, &u.Chans, &u.Calls} {
+			*w = u64.Draw(t, "")
+		}
+		for i := range u.Waited {
+			u.Waited[i] = u64.Draw(t, "")
+		}
+		return u
+	}
 	for range rapid.IntRange(0, 4).Draw(t, "sites") {
 		g.Sites = append(g.Sites, Site{PC: u64.Draw(t, ""), Created: u64.Draw(t, ""), Ended: u64.Draw(t, ""), Live: u64.Draw(t, ""),
-			Line: u32.Draw(t, ""), Func: text.Draw(t, ""), File: text.Draw(t, "")})
+			Line: u32.Draw(t, ""), Func: text.Draw(t, ""), File: text.Draw(t, ""), Use: use()})
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "goroutines") {
-		g.List = append(g.List, Goroutine{ID: u64.Draw(t, ""), PC: u64.Draw(t, ""), Status: u32.Draw(t, ""), Wait: text.Draw(t, "")})
+		g.List = append(g.List, Goroutine{ID: u64.Draw(t, ""), PC: u64.Draw(t, ""), Status: u32.Draw(t, ""), Process: u32.Draw(t, ""), Wait: text.Draw(t, ""), Stack: u64.Draw(t, ""), Use: use()})
 	}
 	return g
 }

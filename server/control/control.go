@@ -38,6 +38,13 @@ type Source interface {
 	// Migrate has a goroutine go to a process, and waits for a while until it is
 	// there.
 	Migrate(ctx context.Context, id, goroutine uint64, process int) error
+	// Stacks returns the goroutines of all processes as runtime.Stack writes them.
+	Stacks(ctx context.Context, id uint64) ([]byte, error)
+	// Profile returns a profile of all processes in the format of pprof; kind is one
+	// of profile.Kinds. One of the processor takes the time d.
+	Profile(ctx context.Context, id uint64, kind string, d time.Duration) ([]byte, error)
+	// Stats returns the counts of a session.
+	Stats(ctx context.Context, id uint64) (*session.Stats, error)
 }
 
 // NoSession is the error about a session that a source does not have.
@@ -103,24 +110,11 @@ func (b *binding) Goroutines(ctx context.Context, call capnp.Server_goroutines) 
 	if err != nil {
 		return err
 	}
-	// The framed binding writes the same schema: its frame is a message.
-	frame, ok := wire.PutGoroutines(make([]byte, wire.MaxFrame), g)
-	if !ok {
-		return errors.New("account of goroutines does not fit a message")
-	}
-	msg, err := capnplib.Unmarshal(frame)
+	to, err := r.NewGoroutines()
 	if err != nil {
 		return err
 	}
-	root, err := capnp.ReadRootMessage(msg)
-	if err != nil {
-		return err
-	}
-	account, err := root.Goroutines()
-	if err != nil {
-		return err
-	}
-	return r.SetGoroutines(account)
+	return putGoroutines(to, g)
 }
 
 func (b *binding) Signal(ctx context.Context, call capnp.Server_signal) error {

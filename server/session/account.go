@@ -117,10 +117,24 @@ func (s *Session) Goroutines(all bool, timeout time.Duration) *wire.Goroutines {
 	return total(list)
 }
 
-// report stores an account that process p sent.
+// maxListed is how many goroutines of a process are listed at most.
+const maxListed = 1 << 20
+
+// report stores an account that process p sent, or a part of it.
 func (s *Session) report(p *process, g *wire.Goroutines) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(p.partial)+len(g.List) > maxListed {
+		g.List = g.List[:maxListed-len(p.partial)]
+	}
+	p.partial = append(p.partial, g.List...)
+	if g.More {
+		return
+	}
+	g.List, p.partial = p.partial, nil
+	for i := range g.List {
+		g.List[i].Process = uint32(p.number)
+	}
 	p.account = g
 	if !p.asked {
 		return
@@ -144,6 +158,9 @@ func total(list []*wire.Goroutines) *wire.Goroutines {
 		sum.Created += g.Created
 		sum.Ended += g.Ended
 		sum.Live += g.Live
+		sum.Collections += g.Collections
+		sum.Pause += g.Pause
+		sum.Heap += g.Heap
 		for i, n := range g.Hooks {
 			if i == len(sum.Hooks) {
 				sum.Hooks = append(sum.Hooks, 0)
@@ -160,6 +177,7 @@ func total(list []*wire.Goroutines) *wire.Goroutines {
 			sum.Sites[i].Created += site.Created
 			sum.Sites[i].Ended += site.Ended
 			sum.Sites[i].Live += site.Live
+			sum.Sites[i].Use.Add(&site.Use)
 		}
 		sum.List = append(sum.List, g.List...)
 	}

@@ -187,7 +187,7 @@ func (l *link) loop(in []byte, n int) error {
 func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, hand []int) {
 	switch c.Nr {
 	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced, wire.NrMoving,
-		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped:
+		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped, wire.NrTold:
 	default:
 		return nil, nil
 	}
@@ -204,6 +204,8 @@ func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, ha
 		l.p.traced(c.Args[0])
 	case wire.NrMoving:
 		l.s.moves.answer(l.p, c)
+	case wire.NrTold:
+		l.s.asks.told(l.p, c)
 	case wire.NrMap:
 		r1, e = l.s.maps.add(l.s, t, c)
 	case wire.NrRemap:

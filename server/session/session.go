@@ -113,6 +113,7 @@ type Session struct {
 	sleep    sleep
 	whole    whole
 	moves    moves
+	asks     asks
 	maps     maps           // what the program has mapped, in all processes
 	ended    chan struct{}  // closed by Close
 	home     chan struct{}  // closed when the memory of the first process is served
