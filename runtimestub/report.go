@@ -40,17 +40,17 @@ func report(all bool) {
 	collections, pause, heap := processUse()
 	g.Collections, g.Pause, g.Heap = uint64(collections), pause, heap
 
-	eachSite(func(pc uintptr, ended uint64, use *wire.Use) {
+	eachSite(func(pc uintptr, ended uint64, use unsafe.Pointer) {
 		if s := w.site(uint64(pc)); s != nil {
 			s.Ended += ended
-			s.Use.Add(use)
+			s.Use.Add((*wire.Use)(use))
 		}
 	})
 	listed := 0
-	eachG(func(id uint64, pc uintptr, status uint32, wait string, stack uintptr, use *wire.Use) {
+	eachG(func(id uint64, pc uintptr, status uint32, wait string, stack uintptr, use unsafe.Pointer) {
 		if s := w.site(uint64(pc)); s != nil {
 			s.Live++
-			s.Use.Add(use)
+			s.Use.Add((*wire.Use)(use))
 		}
 		if !all {
 			return
@@ -59,7 +59,7 @@ func report(all bool) {
 			w.send(&wire.Goroutines{More: true, List: w.list[:listed]})
 			listed = 0
 		}
-		w.list[listed] = wire.Goroutine{ID: id, PC: uint64(pc), Status: status, Wait: wait, Stack: uint64(stack), Use: *use}
+		w.list[listed] = wire.Goroutine{ID: id, PC: uint64(pc), Status: status, Wait: wait, Stack: uint64(stack), Use: *(*wire.Use)(use)}
 		listed++
 	})
 	g.List = w.list[:listed]

@@ -1,10 +1,6 @@
 package runtimestub
 
-import (
-	"unsafe"
-
-	"remotec.dev/runtimestub/wire"
-)
+import "unsafe"
 
 // The runtime's side of these declarations is
 // internal/instrument/patches/go1.26/runtime/remotec_hooks.go.txt.
@@ -131,11 +127,11 @@ func totals(hooks *[32]uint64) (created, ended, live uint64)
 
 //go:linkname eachSite runtime.remoteEachSite
 //go:noescape
-func eachSite(f func(pc uintptr, ended uint64, use *wire.Use))
+func eachSite(f func(pc uintptr, ended uint64, use unsafe.Pointer))
 
 //go:linkname eachG runtime.remoteEachG
 //go:noescape
-func eachG(f func(id uint64, pc uintptr, status uint32, wait string, stack uintptr, use *wire.Use))
+func eachG(f func(id uint64, pc uintptr, status uint32, wait string, stack uintptr, use unsafe.Pointer))
 
 //go:linkname ask runtime.remoteAsk
 func ask(number, what, arg uint64) (ok bool)

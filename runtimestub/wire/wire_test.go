@@ -200,6 +200,10 @@ var names = map[string]string{"APIVersion": "ApiVersion", "PID": "Pid", "CPU": "
 func fields(v reflect.Value, f func(name string, v reflect.Value)) {
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
+		use := v.Type() == reflect.TypeFor[Use]()
+		if use && name == "CPU" {
+			name = "Cpu"
+		}
 		if other, ok := names[name]; ok {
 			name = other
 		}
@@ -208,6 +212,10 @@ func fields(v reflect.Value, f func(name string, v reflect.Value)) {
 			continue
 		}
 		for k := range v.Field(i).Len() {
+			if use {
+				f("Wait"+[WaitKinds]string{"Run", "Chan", "Select", "Lock", "Sleep", "IO", "Call", "Other"}[k], v.Field(i).Index(k))
+				continue
+			}
 			f(fmt.Sprint(strings.TrimSuffix(name, "s"), k), v.Field(i).Index(k))
 		}
 	}
@@ -262,6 +270,10 @@ func TestReadByTheLibrary(t *testing.T) {
 func compare(t *rapid.T, v, theirs reflect.Value) {
 	fields(v, func(name string, v reflect.Value) {
 		got := method(t, theirs, name)
+		if v.Kind() == reflect.Struct {
+			compare(t, v, got)
+			return
+		}
 		if v.Kind() != reflect.Slice || v.Type().Elem().Kind() == reflect.Uint8 {
 			if v.Kind() == reflect.Slice && v.IsNil() != !method(t, theirs, "Has"+name).Bool() {
 				t.Fatalf("%s: nil %v", name, v.IsNil())
@@ -319,6 +331,8 @@ func TestWrittenByTheLibrary(t *testing.T) {
 func fill(t *rapid.T, theirs, v reflect.Value) {
 	fields(v, func(name string, v reflect.Value) {
 		switch {
+		case v.Kind() == reflect.Struct:
+			fill(t, method(t, theirs, "New"+name), v)
 		case v.Kind() != reflect.Slice:
 			set := theirs.MethodByName("Set" + name)
 			if !set.IsValid() {
