@@ -31,12 +31,12 @@ var psCommand = &command{
 	long: `
 Without -server it lists all sessions of this user on this machine. The counts
 of goroutines are those that the program sent last; -goroutines asks for new
-ones. Of a program in several processes there is a line for each, with its
-number, host and process id there.`,
+ones, and shows what the goroutines of each place have used since the program
+began; remotec top shows that again and again. Of a program in several processes
+there is a line for each, with its number, host and process id there.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o psOptions
-		fs.StringVar(&o.server, "server", "", "list the sessions of the server at this `address`")
-		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
+		o.flags(fs)
 		fs.BoolVar(&o.goroutines, "goroutines", false, "list the places that create goroutines")
 		fs.BoolVar(&o.json, "json", false, "print JSON")
 		return o.run
@@ -44,7 +44,7 @@ number, host and process id there.`,
 }
 
 type psOptions struct {
-	server, token    string
+	target
 	goroutines, json bool
 }
 
@@ -85,6 +85,8 @@ type psSite struct {
 	Func    string `json:"func"`
 	File    string `json:"file"`
 	Line    uint32 `json:"line"`
+
+	Use *useJSON `json:"use"` // of all of them, ended and live
 }
 
 func (o *psOptions) run(args []string, std streams) error {
@@ -93,32 +95,14 @@ func (o *psOptions) run(args []string, std streams) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
 	defer cancel()
-	var list []psSession
-	if o.server != "" {
-		c, err := dialServer(ctx, o.server, o.token)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		if list, err = o.ask(ctx, c); err != nil {
-			return fmt.Errorf("asking the server at %s: %w; is it a runtime server, and the token its own?", o.server, err)
-		}
-	} else {
-		pids, err := control.Local()
-		if err != nil {
-			return err
-		}
-		for _, pid := range pids {
-			c, err := control.DialSession(ctx, pid)
-			if err != nil {
-				continue // it has just ended, or is another user's
-			}
-			part, err := o.ask(ctx, c)
-			c.Close()
-			if err == nil {
-				list = append(list, part...)
-			}
-		}
+	sessions, done, err := o.all(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	list, err := o.ask(ctx, sessions)
+	if err != nil {
+		return err
 	}
 	if o.json {
 		if list == nil {
@@ -131,29 +115,28 @@ func (o *psOptions) run(args []string, std streams) error {
 	return o.print(std.out, list)
 }
 
-// ask gets what is to be printed from one server.
-func (o *psOptions) ask(ctx context.Context, c *control.Client) ([]psSession, error) {
-	infos, err := c.Sessions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sites := map[uint64][]psSite{}
-	if o.goroutines {
-		for _, i := range infos {
-			g, err := c.Goroutines(ctx, i.ID, false)
+// ask gets what is to be printed.
+func (o *psOptions) ask(ctx context.Context, sessions []found) (list []psSession, err error) {
+	for _, f := range sessions {
+		var sites []psSite
+		if o.goroutines {
+			g, err := f.Goroutines(ctx, f.ID, false)
 			if err != nil {
+				continue // it has just ended
+			}
+			sites = psSites(g)
+			infos, err := f.Sessions(ctx) // with what it has just told
+			if err != nil && o.server != "" {
 				return nil, err
 			}
-			sites[i.ID] = psSites(g)
+			for _, i := range infos {
+				if i.ID == f.ID {
+					f.Info = i
+				}
+			}
 		}
-		if infos, err = c.Sessions(ctx); err != nil { // with what they have just told
-			return nil, err
-		}
-	}
-	var list []psSession
-	for _, i := range infos {
-		s := newPsSession(i)
-		s.Sites = sites[i.ID]
+		s := newPsSession(f.Info)
+		s.Sites = sites
 		list = append(list, s)
 	}
 	return list, nil
@@ -175,7 +158,7 @@ func newPsSession(i session.Info) psSession {
 func psSites(g *wire.Goroutines) []psSite {
 	sites := make([]psSite, 0, len(g.Sites))
 	for _, s := range g.Sites {
-		sites = append(sites, psSite{Live: s.Live, Created: s.Created, Ended: s.Ended, Func: s.Func, File: s.File, Line: s.Line})
+		sites = append(sites, psSite{Live: s.Live, Created: s.Created, Ended: s.Ended, Func: s.Func, File: s.File, Line: s.Line, Use: newUse(&s.Use)})
 	}
 	slices.SortStableFunc(sites, func(a, b psSite) int {
 		if a.Live != b.Live {
@@ -213,7 +196,8 @@ func (o *psOptions) print(w io.Writer, list []psSession) error {
 			return err
 		}
 		for _, site := range s.Sites {
-			fmt.Fprintf(t, "  %d live\t%d created\t%d ended\t%s\t%s:%d\n", site.Live, site.Created, site.Ended, site.Func, site.File, site.Line)
+			fmt.Fprintf(t, "  %d live\t%d created\t%d ended\tcpu %v\t%s\t%s\t%s:%d\n", site.Live, site.Created, site.Ended,
+				short(time.Duration(site.Use.CPU)), bytesText(site.Use.Bytes), site.Func, site.File, site.Line)
 		}
 		if err := t.Flush(); err != nil {
 			return err

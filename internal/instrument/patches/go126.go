@@ -12,8 +12,8 @@ func go126() *Set { return &Set{Patches: patches126(), Files: files("1.26")} }
 
 func patches126() []Patch {
 	return slices.Concat(attachPatches, outputPatches, pollPatches, signalPatches, goroutinePatches,
-		countPatches(), syscallPatches, userIDPatches, libraryPatches,
-		memoryPatches, collectPatches, spreadPatches, migratePatches, accountPatches, profilePatches, shipPatches, wholePatches, hostPatches)
+		countPatches(), accountPatches, syscallPatches, userIDPatches, libraryPatches,
+		memoryPatches, collectPatches, spreadPatches, migratePatches, profilePatches, shipPatches, wholePatches, hostPatches)
 }
 
 var attachPatches = []Patch{
