@@ -38,7 +38,13 @@ var accountPatches = []Patch{
 		Name:    "account-spin",
 		Reason:  "as account-idle, for a thread that looked for work",
 		Package: "runtime", File: "proc.go", Func: "resetspinning",
-		Edit: InsertAtEntry{Code: "getg().m.p.ptr().remote.last = remoteTicks()"},
+		Edit: InsertAtEntry{Code: "remotePending(getg().m.p.ptr())"},
+	},
+	{
+		Name:    "account-release",
+		Reason:  "as account-idle, for goroutines that ended before",
+		Package: "runtime", File: "proc.go", Func: "releasepNoTrace",
+		Edit: InsertAtEntry{Code: "if pp := getg().m.p.ptr(); pp != nil && pp.remote.pending != 0 { remotePending(pp) }"},
 	},
 	{
 		Name:    "account-lost",
