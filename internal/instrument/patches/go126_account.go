@@ -76,30 +76,6 @@ var accountPatches = []Patch{
 		Package: "runtime", File: "mcache.go", Func: "(*mcache).allocLarge",
 		Edit: InsertBefore{Anchor: "gcController.totalAlloc.Add(int64(npages * pageSize))", Code: "if remoteAccounting.on != 0 { remoteChargesMemory(int64(npages*pageSize), 1) }"},
 	},
-	{
-		Name:    "account-send",
-		Reason:  "operations on channels are counted",
-		Package: "runtime", File: "chan.go", Func: "chansend",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { remoteUsesChan() }"},
-	},
-	{
-		Name:    "account-receive",
-		Reason:  "as account-send",
-		Package: "runtime", File: "chan.go", Func: "chanrecv",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { remoteUsesChan() }"},
-	},
-	{
-		Name:    "account-close",
-		Reason:  "as account-send",
-		Package: "runtime", File: "chan.go", Func: "closechan",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { remoteUsesChan() }"},
-	},
-	{
-		Name:    "account-select",
-		Reason:  "as account-send",
-		Package: "runtime", File: "select.go", Func: "selectgo",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { remoteUsesChan() }"},
-	},
 }
 
 // The program's profiles are those of all of its processes: remotec_profiles.go.
