@@ -43,7 +43,7 @@ host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` on which to wait for them")
 		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
 		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call, post=DURATION at most before each message between processes, mail=DURATION at most between two looks at such messages, migrate=DURATION between moves of some goroutine to another process")
-		fs.BoolVar(&o.account, "account", false, "account for what goroutines use from the start, not only from when remotec top or somebody else asks")
+		fs.BoolVar(&o.account, "account", os.Getenv("REMOTEC_ACCOUNT") == "true", "account for what goroutines use from the start, not only from when remotec top or somebody else asks")
 		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`, which is printed on standard error: 127.0.0.1:0")
 		fs.BoolVar(&o.httpAny, "http-any", false, "let -http be an address that other machines can reach")
 		fs.StringVar(&o.server, "server", "", "use the server at this `address` instead of an own one")
@@ -53,6 +53,7 @@ host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 			fs.Visit(func(f *flag.Flag) {
 				o.givenN = o.givenN || f.Name == "n"
 				o.givenPlacement = o.givenPlacement || f.Name == "placement"
+				o.givenAccount = o.givenAccount || f.Name == "account"
 			})
 			return o.run(args, std)
 		}
@@ -66,6 +67,7 @@ type runOptions struct {
 	nodes                             int
 	hand, httpAny, account            bool
 	givenN, givenPlacement            bool
+	givenAccount                      bool
 }
 
 func (o *runOptions) run(args []string, std streams) error {
@@ -94,7 +96,7 @@ func (o *runOptions) run(args []string, std streams) error {
 	if o.http != "" && o.server != "" {
 		return usagef("-http %s: the server at %s has the session; it serves a page if it was started so: remotec serve -http ADDR", o.http, o.server)
 	}
-	if o.account && o.server != "" {
+	if o.account && o.givenAccount && o.server != "" {
 		return usagef("-account: the server at %s has the session; it accounts for goroutines from the start if it was started so: remotec serve -account", o.server)
 	}
 	chaos, err := parseChaos(o.chaos)
@@ -217,7 +219,7 @@ func serverConfig() server.Config {
 			Ring: envOr("REMOTEC_RING", "true") != "false",
 		},
 		Delay: chaos.delay, PostDelay: chaos.post, MailDelay: chaos.mail, MoveEvery: chaos.migrate,
-		Nodes: server.Nodes{Version: version()},
+		Nodes: server.Nodes{Version: version()}, Account: os.Getenv("REMOTEC_ACCOUNT") == "true",
 	}
 }
 
