@@ -108,6 +108,7 @@ struct Event {
   kind @0 :UInt32;         # 1 signal, 2 descriptor ready, 3 report goroutines, 4 end of session,
                            # 5 memory is served, 6 probe, 7 deadlock, 8 message of another process,
                            # 9 collect garbage together, 10 traceback, 11 exit, 12 move a goroutine, 13 map memory,
+                           # 24 tell something of the process, 25 account for goroutines,
                            # 36 list goroutines, 37 answer a question
   n @1 :UInt32;            # signal number; epoll events; 1 for a list of all; exit status; kind of message
   a @2 :UInt64;            # ready: the cookie of pollopen; message: its words are a and b
@@ -115,6 +116,22 @@ struct Event {
   text @4 :Text;
   c @5 :UInt64;
   d @6 :UInt64;
+}
+
+struct Use {               # of goroutines; times in ns
+  cpu @0 :UInt64;          # running, without system calls
+  bytes @1 :UInt64;        # allocated, right to within a span for each size of objects
+  objects @2 :UInt64;
+  chans @3 :UInt64;        # sends, receives, closings of channels and selects
+  calls @4 :UInt64;        # system calls
+  waitRun @5 :UInt64;      # waiting for a processor,
+  waitChan @6 :UInt64;     # a channel,
+  waitSelect @7 :UInt64;   # one of several channels,
+  waitLock @8 :UInt64;     # a lock, a group, a condition,
+  waitSleep @9 :UInt64;    # a time,
+  waitIO @10 :UInt64;      # a descriptor,
+  waitCall @11 :UInt64;    # the end of a system call,
+  waitOther @12 :UInt64;   # the runtime
 }
 
 struct Site {
@@ -125,6 +142,7 @@ struct Site {
   line @4 :UInt32;
   func @5 :Text;
   file @6 :Text;
+  use @7 :Use;             # of all its goroutines, ended and live
 }
 
 struct Goroutine {
@@ -132,6 +150,9 @@ struct Goroutine {
   pc @1 :UInt64;           # of the go statement that made it
   status @2 :UInt32;       # as in the runtime: 1 runnable, 2 running, 3 in a system call, 4 waiting
   wait @3 :Text;           # what it waits for
+  process @4 :UInt32;      # that has it
+  stack @5 :UInt64;        # bytes
+  use @6 :Use;
 }
 
 struct Count {
@@ -145,6 +166,10 @@ struct Goroutines {
   hooks @3 :List(Count);   # uses of the counted entry points, by bit number
   sites @4 :List(Site);
   list @5 :List(Goroutine);
+  more @6 :Bool;           # the list goes on in a further message; the rest of this one means nothing
+  collections @7 :UInt64;  # of garbage
+  pause @8 :UInt64;        # ns that the process stood still for them
+  heap @9 :UInt64;         # bytes in use
 }
 
 struct SessionInfo {
@@ -163,6 +188,7 @@ struct SessionInfo {
   created @12 :UInt64;     # goroutines created so far
   remote @13 :Text;        # address of the process, empty where it is local
   processes @14 :List(ProcessInfo);
+  accounted @15 :Int64;    # Unix time in ns: since when it accounts for what goroutines use; 0: it does not
 }
 
 struct ProcessInfo {
@@ -231,4 +257,38 @@ interface Server {
   pin @10 (session :UInt64, goroutine :UInt64, pinned :Bool) -> ();
   # Sets how much goroutines with a label are drawn to a process; 0 removes it.
   weigh @11 (session :UInt64, weight :Weight) -> ();
+  # The goroutines of all processes as runtime.Stack writes them.
+  stacks @12 (session :UInt64) -> (text :Data);
+  # A profile of the whole session, in the format of pprof, gzipped: "cpu", which takes the time
+  # of ns, "goroutine", "heap", "block", "mutex" or "threadcreate".
+  profile @13 (session :UInt64, kind :Text, ns :Int64) -> (profile :Data);
+  stats @14 (session :UInt64) -> (stats :Stats);
+  # Has a session account for what its goroutines use, from now on. since is Unix time in
+  # ns: when it began to.
+  account @15 (session :UInt64) -> (since :Int64);
+}
+
+struct Stats {             # of a session, since it began; what goroutines used: since accounted
+  calls @0 :List(Named);   # system calls that the session carried out, by name
+  memory @1 :List(Named);  # of the memory that processes have in common: faults, pages ...
+  processes @2 :List(ProcessStats);
+  links @3 :UInt32;
+  descriptors @4 :UInt32;
+  started @5 :Int64;       # Unix time in ns
+  accounted @6 :Int64;
+}
+
+struct Named {
+  name @0 :Text;
+  n @1 :UInt64;
+}
+
+struct ProcessStats {
+  number @0 :UInt32;
+  live @1 :UInt64;         # goroutines
+  created @2 :UInt64;
+  use @3 :Use;             # of all its goroutines
+  collections @4 :UInt64;
+  pause @5 :UInt64;        # ns
+  heap @6 :UInt64;         # bytes
 }

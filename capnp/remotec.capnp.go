@@ -1490,18 +1490,186 @@ func (f Event_Future) Struct() (Event, error) {
 	return Event(p.Struct()), err
 }
 
+type Use capnp.Struct
+
+// Use_TypeID is the unique identifier for the type Use.
+const Use_TypeID = 0xd673cb4e9caf8727
+
+func NewUse(s *capnp.Segment) (Use, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 104, PointerCount: 0})
+	return Use(st), err
+}
+
+func NewRootUse(s *capnp.Segment) (Use, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 104, PointerCount: 0})
+	return Use(st), err
+}
+
+func ReadRootUse(msg *capnp.Message) (Use, error) {
+	root, err := msg.Root()
+	return Use(root.Struct()), err
+}
+
+func (s Use) String() string {
+	str, _ := text.Marshal(0xd673cb4e9caf8727, capnp.Struct(s))
+	return str
+}
+
+func (s Use) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Use) DecodeFromPtr(p capnp.Ptr) Use {
+	return Use(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Use) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Use) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Use) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Use) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Use) Cpu() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Use) SetCpu(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Use) Bytes() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s Use) SetBytes(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s Use) Objects() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s Use) SetObjects(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s Use) Chans() uint64 {
+	return capnp.Struct(s).Uint64(24)
+}
+
+func (s Use) SetChans(v uint64) {
+	capnp.Struct(s).SetUint64(24, v)
+}
+
+func (s Use) Calls() uint64 {
+	return capnp.Struct(s).Uint64(32)
+}
+
+func (s Use) SetCalls(v uint64) {
+	capnp.Struct(s).SetUint64(32, v)
+}
+
+func (s Use) WaitRun() uint64 {
+	return capnp.Struct(s).Uint64(40)
+}
+
+func (s Use) SetWaitRun(v uint64) {
+	capnp.Struct(s).SetUint64(40, v)
+}
+
+func (s Use) WaitChan() uint64 {
+	return capnp.Struct(s).Uint64(48)
+}
+
+func (s Use) SetWaitChan(v uint64) {
+	capnp.Struct(s).SetUint64(48, v)
+}
+
+func (s Use) WaitSelect() uint64 {
+	return capnp.Struct(s).Uint64(56)
+}
+
+func (s Use) SetWaitSelect(v uint64) {
+	capnp.Struct(s).SetUint64(56, v)
+}
+
+func (s Use) WaitLock() uint64 {
+	return capnp.Struct(s).Uint64(64)
+}
+
+func (s Use) SetWaitLock(v uint64) {
+	capnp.Struct(s).SetUint64(64, v)
+}
+
+func (s Use) WaitSleep() uint64 {
+	return capnp.Struct(s).Uint64(72)
+}
+
+func (s Use) SetWaitSleep(v uint64) {
+	capnp.Struct(s).SetUint64(72, v)
+}
+
+func (s Use) WaitIO() uint64 {
+	return capnp.Struct(s).Uint64(80)
+}
+
+func (s Use) SetWaitIO(v uint64) {
+	capnp.Struct(s).SetUint64(80, v)
+}
+
+func (s Use) WaitCall() uint64 {
+	return capnp.Struct(s).Uint64(88)
+}
+
+func (s Use) SetWaitCall(v uint64) {
+	capnp.Struct(s).SetUint64(88, v)
+}
+
+func (s Use) WaitOther() uint64 {
+	return capnp.Struct(s).Uint64(96)
+}
+
+func (s Use) SetWaitOther(v uint64) {
+	capnp.Struct(s).SetUint64(96, v)
+}
+
+// Use_List is a list of Use.
+type Use_List = capnp.StructList[Use]
+
+// NewUse creates a new list of Use.
+func NewUse_List(s *capnp.Segment, sz int32) (Use_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 104, PointerCount: 0}, sz)
+	return capnp.StructList[Use](l), err
+}
+
+// Use_Future is a wrapper for a Use promised by a client call.
+type Use_Future struct{ *capnp.Future }
+
+func (f Use_Future) Struct() (Use, error) {
+	p, err := f.Future.Ptr()
+	return Use(p.Struct()), err
+}
+
 type Site capnp.Struct
 
 // Site_TypeID is the unique identifier for the type Site.
 const Site_TypeID = 0x8e10d6f8f5f66009
 
 func NewSite(s *capnp.Segment) (Site, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 2})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 3})
 	return Site(st), err
 }
 
 func NewRootSite(s *capnp.Segment) (Site, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 2})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 40, PointerCount: 3})
 	return Site(st), err
 }
 
@@ -1613,12 +1781,36 @@ func (s Site) SetFile(v string) error {
 	return capnp.Struct(s).SetText(1, v)
 }
 
+func (s Site) Use() (Use, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return Use(p.Struct()), err
+}
+
+func (s Site) HasUse() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Site) SetUse(v Use) error {
+	return capnp.Struct(s).SetPtr(2, capnp.Struct(v).ToPtr())
+}
+
+// NewUse sets the use field to a newly
+// allocated Use struct, preferring placement in s's segment.
+func (s Site) NewUse() (Use, error) {
+	ss, err := NewUse(capnp.Struct(s).Segment())
+	if err != nil {
+		return Use{}, err
+	}
+	err = capnp.Struct(s).SetPtr(2, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
 // Site_List is a list of Site.
 type Site_List = capnp.StructList[Site]
 
 // NewSite creates a new list of Site.
 func NewSite_List(s *capnp.Segment, sz int32) (Site_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 40, PointerCount: 2}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 40, PointerCount: 3}, sz)
 	return capnp.StructList[Site](l), err
 }
 
@@ -1629,6 +1821,9 @@ func (f Site_Future) Struct() (Site, error) {
 	p, err := f.Future.Ptr()
 	return Site(p.Struct()), err
 }
+func (p Site_Future) Use() Use_Future {
+	return Use_Future{Future: p.Future.Field(2, nil)}
+}
 
 type Goroutine capnp.Struct
 
@@ -1636,12 +1831,12 @@ type Goroutine capnp.Struct
 const Goroutine_TypeID = 0xb6639ee76852a1c6
 
 func NewGoroutine(s *capnp.Segment) (Goroutine, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2})
 	return Goroutine(st), err
 }
 
 func NewRootGoroutine(s *capnp.Segment) (Goroutine, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2})
 	return Goroutine(st), err
 }
 
@@ -1719,12 +1914,52 @@ func (s Goroutine) SetWait(v string) error {
 	return capnp.Struct(s).SetText(0, v)
 }
 
+func (s Goroutine) Process() uint32 {
+	return capnp.Struct(s).Uint32(20)
+}
+
+func (s Goroutine) SetProcess(v uint32) {
+	capnp.Struct(s).SetUint32(20, v)
+}
+
+func (s Goroutine) Stack() uint64 {
+	return capnp.Struct(s).Uint64(24)
+}
+
+func (s Goroutine) SetStack(v uint64) {
+	capnp.Struct(s).SetUint64(24, v)
+}
+
+func (s Goroutine) Use() (Use, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return Use(p.Struct()), err
+}
+
+func (s Goroutine) HasUse() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Goroutine) SetUse(v Use) error {
+	return capnp.Struct(s).SetPtr(1, capnp.Struct(v).ToPtr())
+}
+
+// NewUse sets the use field to a newly
+// allocated Use struct, preferring placement in s's segment.
+func (s Goroutine) NewUse() (Use, error) {
+	ss, err := NewUse(capnp.Struct(s).Segment())
+	if err != nil {
+		return Use{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
 // Goroutine_List is a list of Goroutine.
 type Goroutine_List = capnp.StructList[Goroutine]
 
 // NewGoroutine creates a new list of Goroutine.
 func NewGoroutine_List(s *capnp.Segment, sz int32) (Goroutine_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 1}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2}, sz)
 	return capnp.StructList[Goroutine](l), err
 }
 
@@ -1734,6 +1969,9 @@ type Goroutine_Future struct{ *capnp.Future }
 func (f Goroutine_Future) Struct() (Goroutine, error) {
 	p, err := f.Future.Ptr()
 	return Goroutine(p.Struct()), err
+}
+func (p Goroutine_Future) Use() Use_Future {
+	return Use_Future{Future: p.Future.Field(1, nil)}
 }
 
 type Count capnp.Struct
@@ -1814,12 +2052,12 @@ type Goroutines capnp.Struct
 const Goroutines_TypeID = 0xe98832f7de1e5145
 
 func NewGoroutines(s *capnp.Segment) (Goroutines, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 56, PointerCount: 3})
 	return Goroutines(st), err
 }
 
 func NewRootGoroutines(s *capnp.Segment) (Goroutines, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 56, PointerCount: 3})
 	return Goroutines(st), err
 }
 
@@ -1948,13 +2186,44 @@ func (s Goroutines) NewList(n int32) (Goroutine_List, error) {
 	err = capnp.Struct(s).SetPtr(2, l.ToPtr())
 	return l, err
 }
+func (s Goroutines) More() bool {
+	return capnp.Struct(s).Bit(192)
+}
+
+func (s Goroutines) SetMore(v bool) {
+	capnp.Struct(s).SetBit(192, v)
+}
+
+func (s Goroutines) Collections() uint64 {
+	return capnp.Struct(s).Uint64(32)
+}
+
+func (s Goroutines) SetCollections(v uint64) {
+	capnp.Struct(s).SetUint64(32, v)
+}
+
+func (s Goroutines) Pause() uint64 {
+	return capnp.Struct(s).Uint64(40)
+}
+
+func (s Goroutines) SetPause(v uint64) {
+	capnp.Struct(s).SetUint64(40, v)
+}
+
+func (s Goroutines) Heap() uint64 {
+	return capnp.Struct(s).Uint64(48)
+}
+
+func (s Goroutines) SetHeap(v uint64) {
+	capnp.Struct(s).SetUint64(48, v)
+}
 
 // Goroutines_List is a list of Goroutines.
 type Goroutines_List = capnp.StructList[Goroutines]
 
 // NewGoroutines creates a new list of Goroutines.
 func NewGoroutines_List(s *capnp.Segment, sz int32) (Goroutines_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 56, PointerCount: 3}, sz)
 	return capnp.StructList[Goroutines](l), err
 }
 
@@ -1972,12 +2241,12 @@ type SessionInfo capnp.Struct
 const SessionInfo_TypeID = 0xc1f9f0b20539e279
 
 func NewSessionInfo(s *capnp.Segment) (SessionInfo, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 56, PointerCount: 6})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 64, PointerCount: 6})
 	return SessionInfo(st), err
 }
 
 func NewRootSessionInfo(s *capnp.Segment) (SessionInfo, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 56, PointerCount: 6})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 64, PointerCount: 6})
 	return SessionInfo(st), err
 }
 
@@ -2203,13 +2472,20 @@ func (s SessionInfo) NewProcesses(n int32) (ProcessInfo_List, error) {
 	err = capnp.Struct(s).SetPtr(5, l.ToPtr())
 	return l, err
 }
+func (s SessionInfo) Accounted() int64 {
+	return int64(capnp.Struct(s).Uint64(56))
+}
+
+func (s SessionInfo) SetAccounted(v int64) {
+	capnp.Struct(s).SetUint64(56, uint64(v))
+}
 
 // SessionInfo_List is a list of SessionInfo.
 type SessionInfo_List = capnp.StructList[SessionInfo]
 
 // NewSessionInfo creates a new list of SessionInfo.
 func NewSessionInfo_List(s *capnp.Segment, sz int32) (SessionInfo_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 56, PointerCount: 6}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 64, PointerCount: 6}, sz)
 	return capnp.StructList[SessionInfo](l), err
 }
 
@@ -3028,6 +3304,86 @@ func (c Server) Weigh(ctx context.Context, params func(Server_weigh_Params) erro
 
 }
 
+func (c Server) Stacks(ctx context.Context, params func(Server_stacks_Params) error) (Server_stacks_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      12,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stacks",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_stacks_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_stacks_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Profile(ctx context.Context, params func(Server_profile_Params) error) (Server_profile_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      13,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "profile",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 16, PointerCount: 1}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_profile_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_profile_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Stats(ctx context.Context, params func(Server_stats_Params) error) (Server_stats_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      14,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stats",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_stats_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_stats_Results_Future{Future: ans.Future()}, release
+
+}
+
+func (c Server) Account(ctx context.Context, params func(Server_account_Params) error) (Server_account_Results_Future, capnp.ReleaseFunc) {
+
+	s := capnp.Send{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      15,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "account",
+		},
+	}
+	if params != nil {
+		s.ArgsSize = capnp.ObjectSize{DataSize: 8, PointerCount: 0}
+		s.PlaceArgs = func(s capnp.Struct) error { return params(Server_account_Params(s)) }
+	}
+
+	ans, release := capnp.Client(c).SendCall(ctx, s)
+	return Server_account_Results_Future{Future: ans.Future()}, release
+
+}
+
 func (c Server) WaitStreaming() error {
 	return capnp.Client(c).WaitStreaming()
 }
@@ -3124,6 +3480,14 @@ type Server_Server interface {
 	Pin(context.Context, Server_pin) error
 
 	Weigh(context.Context, Server_weigh) error
+
+	Stacks(context.Context, Server_stacks) error
+
+	Profile(context.Context, Server_profile) error
+
+	Stats(context.Context, Server_stats) error
+
+	Account(context.Context, Server_account) error
 }
 
 // Server_NewServer creates a new Server from an implementation of Server_Server.
@@ -3142,7 +3506,7 @@ func Server_ServerToClient(s Server_Server) Server {
 // This can be used to create a more complicated Server.
 func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 	if cap(methods) == 0 {
-		methods = make([]server.Method, 0, 12)
+		methods = make([]server.Method, 0, 16)
 	}
 
 	methods = append(methods, server.Method{
@@ -3286,6 +3650,54 @@ func Server_Methods(methods []server.Method, s Server_Server) []server.Method {
 		},
 		Impl: func(ctx context.Context, call *server.Call) error {
 			return s.Weigh(ctx, Server_weigh{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      12,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stacks",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Stacks(ctx, Server_stacks{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      13,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "profile",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Profile(ctx, Server_profile{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      14,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "stats",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Stats(ctx, Server_stats{call})
+		},
+	})
+
+	methods = append(methods, server.Method{
+		Method: capnp.Method{
+			InterfaceID:   0xcc2ab902ea1a8645,
+			MethodID:      15,
+			InterfaceName: "remotec.capnp:Server",
+			MethodName:    "account",
+		},
+		Impl: func(ctx context.Context, call *server.Call) error {
+			return s.Account(ctx, Server_account{call})
 		},
 	})
 
@@ -3494,6 +3906,74 @@ func (c Server_weigh) Args() Server_weigh_Params {
 func (c Server_weigh) AllocResults() (Server_weigh_Results, error) {
 	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 0})
 	return Server_weigh_Results(r), err
+}
+
+// Server_stacks holds the state for a server call to Server.stacks.
+// See server.Call for documentation.
+type Server_stacks struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_stacks) Args() Server_stacks_Params {
+	return Server_stacks_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_stacks) AllocResults() (Server_stacks_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stacks_Results(r), err
+}
+
+// Server_profile holds the state for a server call to Server.profile.
+// See server.Call for documentation.
+type Server_profile struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_profile) Args() Server_profile_Params {
+	return Server_profile_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_profile) AllocResults() (Server_profile_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_profile_Results(r), err
+}
+
+// Server_stats holds the state for a server call to Server.stats.
+// See server.Call for documentation.
+type Server_stats struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_stats) Args() Server_stats_Params {
+	return Server_stats_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_stats) AllocResults() (Server_stats_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stats_Results(r), err
+}
+
+// Server_account holds the state for a server call to Server.account.
+// See server.Call for documentation.
+type Server_account struct {
+	*server.Call
+}
+
+// Args returns the call's arguments.
+func (c Server_account) Args() Server_account_Params {
+	return Server_account_Params(c.Call.Args())
+}
+
+// AllocResults allocates the results struct.
+func (c Server_account) AllocResults() (Server_account_Results, error) {
+	r, err := c.Call.AllocResults(capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_account_Results(r), err
 }
 
 // Server_List is a list of Server.
@@ -5464,276 +5944,1367 @@ func (f Server_weigh_Results_Future) Struct() (Server_weigh_Results, error) {
 	return Server_weigh_Results(p.Struct()), err
 }
 
-const schema_d1f2a7c4b8e63590 = "x\xda\xbcY\x7ft\x14U\x96~\xb7^w\xaa\x93\xd0" +
-	"\xe9\xaeT3#\x0cC\x87\x18\x96\x10\xc5C\x02\xecH" +
-	"\x8e\x9en\x18Y\x979\xb8\xa6\x12u\x94\x95\x95\xa2\xbb" +
-	"\x92\x94\xe9\xaen\xba\xaa\x13rV\x06qd\x07<0" +
-	"\x8a\xca\x1c`q\x17\x14\xcf \xe3\x8f\x19w\xf4\x80\xab" +
-	"+\xee\x01\x05\x07\xf6\x98YT\xdc\x1d\x15\xf6\xa0\xc2\x1c" +
-	"tq\xcf8\xab\xc3h\xef\xb9\xaf\xaa^Uw:\x04" +
-	"\xf7\x8f\xf9/\xf5\xf5\xcd{\xf7\xdd{\xdf\xbb\xdf\xfb\xde" +
-	"\xecY\xe1d\xa0=\xfcv\x84\x08\xca\xbe`M\xe9\xbd" +
-	"\x8f\x0e\x9c\xdcrs\xd3\x8f\x88\xd2\x00Pz`\xde\x87" +
-	"\xfb\x0e\xfe\xf4\x7fFH\x10DB\xe4\x11\xf1Y\xf9\x1d" +
-	"\x11\xffzS\x1c\"Pz\xeb\xfc\xb6N\xe3w\x91\xf5" +
-	"D\x9a\x08\xc4\xb6\x99\xd3\x1ej\x04\x02\xf2\xfcP\x82@" +
-	"I=c\x04\xd7,\x8f\xae'\xcaD\xa0\x84\x04\xd0\xe0" +
-	"\xb6P3\x1a\xa8\xa1g\x08\x94\xee\x13NY\xd7\xef\x9d" +
-	"\xb9\xbeb:4\x94\xbf\x0c=*\x07k\xf1/\xa8M" +
-	"\x10x\xdf\xbai\xef\x9d\x85\x876(\x13\x01'\x13p" +
-	"\xaci\xb5u8\xd6\xccZ\x1c\xeb\xc6\x7fN\xfe\xe0\x99" +
-	"9\xf7o$\x8e\x05s\xe7P-s\xe7\x18\xb3\xa8]" +
-	"\xfe\xfb\xcf>\x7f+\xfac\x9c-\xe8[\x1c\x8e%\xeb" +
-	"u\xdb\xe5\x95u\xf8?\xd9\xba\xfb\x81@\xe9g\xf7=" +
-	"\x7f\xe5\x15w\xfc\xf0\xc7\xf6\xea\x98\xef\x9f\xd57\x02\x09" +
-	"\x94\x9aN\xffj\xe7/\xae\x89l\xc3qj*\xc7y" +
-	"\xb7\xfe\x05\xf9\x83z\xb4>U\xff\x1d\x81@\xe9\xb1\xe3" +
-	"\x83\x9f\xff\xe2\x9eO\x98u\xc0g]\x83\xd6\xd3\x1a\xf6" +
-	"\xca3\x1b\xd0zz\xc3\xfbh\xbd{\xc6\x9e/\xff\xe6" +
-	"\xf6\x8d\xff\xe8\x8f\xe9|i2.b\x81\x841}t" +
-	"\xe3\xad/o\xf9d\xc3c8\x9cP\x99\xa1\x95\xd2v" +
-	"yX\xc2\xbf\x8a\xd2G\x04J/\xffm\xeb\x96\xf7\xfe" +
-	"i\xcfn\x8c\x89\xe0\x0e\xb7\xb8\x91\xc5Di\xc4\x98\xcc" +
-	"\x1az\xfa;\x7f\x7f\xe2\xd8\x9e\xb2\xa8}\xd9\xd8\x89\x16" +
-	"A\x19\xb3\xfc\xe7\xc9\xaf\x1e\xaa\xfd\xd5\xb3?\xf3\xc5a" +
-	"\xa5\xdc\x8cq\x98\x96\xb8\x06\xde\xcf\\\xff\xb4\xef\x97\xdb" +
-	"\xe46\xfc\xe5\x93\xd72]\xd2\x0f^}\xda\x99\x97\xfd" +
-	"\xb4@f\x83.f\x83\xde\x11\x1b\x14oYk<\xe3" +
-	"7x\\f\xcb|\x8a\x19\xbc\xba\xab\xbb\xff\xa3\x7fH" +
-	"=\x8f\xcb\xa4\x95\xcb\xac\x8d\xfd\xab,\xc5\xf0\xafp\x0c" +
-	"\x97\xb9\xe3\xf5{\xe6=\xf8\x87\xd7\xf6W\xc6\x84%\xe4" +
-	"Tl\xaf|\x96\x19\x7f\xc0\x8c\x87\xffk~\xf0\xd9\xf3" +
-	"_\xbc\x82\xc6be>\xf6O\xfc\xb5|h\"z\xf3" +
-	"\xca\xc4\x1b)\x81R\xe3\xd2\xfd\x1fv\xd6\xb5\x1c\xaej" +
-	"\xbdl\xd2vY\x9b\x84\xd6\xea\xa4o\xa2\xf5\xa2\xbf\x9b" +
-	"\xfc[a\x7f\xdbQ\"5\xf8\x9c& o\x9a\xb2W" +
-	"\xde2\x05-7O\x11\xa9\xbcz\xaaHHI\xfa\xc6" +
-	"\xa7\xdf\xb8\xf5\xc2mo\xf8s\xadM]\x88A\xc8N" +
-	"\xc5\\G?\xecR~\xfa\xf1\x83#\xbe\x00o\x9eZ" +
-	"\x87\x01~k\xf9\xb7N\xeem?2R\xb1q\x16\x81" +
-	"\x18\"D\x1e\x9e\xfa\xac\xbc\x16\xa7\x98\xb3z\xeakX" +
-	"\xcb\x1d\xfb\xeehy\xf0\xaa\xeb\x8e\xfb\x06Z\xdc4\x19" +
-	"\x07z{\xeb\xf6\x1b>\xfd\x8fo\xbd\xed\xdf\xa2\xedM" +
-	"\x02\xfa0\xaf\x09\x0b\xe4\xc1\xbb\x9e\x93\x17\xfc\xf7\xd2\x13" +
-	"\xfeL\x8d4u\xa0\xc1;M\x98\xa9\x1f\xbdj\xde\xb4" +
-	"\xa4m\xdd\x99\xaa\xc1\x9f?\xed\x05y\xc14\xfc\x9fk" +
-	"\xa7\xc5\xd1\x93E\xca\xd4\xf7\xfe\xb7c\xfd\xd9\xca\xbcR" +
-	"\xb4V\x9a_\x97\x975\xb3:j\xfe>Z\xef\x90/" +
-	"\xdc\xbc\xec\xc6\xdc9\x9f\xdfo^\xce\x02\xa0\xbc\x1e\x9e" +
-	"'\xbfs\xf0\\Y\xdd\xbet9\xab\xecC\x97\xa3_" +
-	";~\xf8\xc8C\xc5\x8e\xf0\xc7U+hZ\xcb\xaf\xe5" +
-	"Y-\xf8?3[\x98_S\x9e\xaf9\xf0\xef\xcf\xfd" +
-	"v\x945\xcb\xf3\xb5\xd3\x1f\x95\x17MgE<\x9d\xed" +
-	"\xe9\xc1\xff\xbc\xf9_\x9ex`\xf7\xa7\xfe\xa0\xac\x9e\xc1" +
-	"\xcaw\xdd\x0c\x9c|\xcf\x8d\x7fM\x97\xef(~\xe6O" +
-	"\xed\xa9\x19,jgg`j\xe5\xe1o\xfe\xe4\xe4\x9f" +
-	"-\xfb\xbdoe\x93ZYF\xb6\xbc\xfd\xe4\xe5\xf5?" +
-	"\xd9\xf5\xb9?#\xd0\xca\x16V\xdb\x8a\x05|\xe1\x85{" +
-	"N\xbd\xfc\xf2\x92/|\xffz\xaa\x95m\xbb\xae\xa3\xff" +
-	"V\xb8\xe5\xbe\xe7.\xe0\"B\xbeE\xb0\xf3\xf4H\xeb" +
-	"\x0b\xf2H+Z\x1fkeG\xcd-\xf1\xed\xf3\x1f{" +
-	"\xec\xd8W\x95\xc7!\x0b\xd0+W<*\x1f\xb9\x82\x1d" +
-	"\xa1W\xdc\x0fdV\xa9\xa0es\x96\x96\xba\x0aRj" +
-	"\xde\xc8wvk\xf1\xde\xa2\xa9\xa5\xbb\x00\x94\x10\x0d\x10" +
-	"\x12\x00B\xa4\x99m\x84(-\x14\x94\xd9\x02\x00\xc40" +
-	"3\xd2\xac\x85\x84(\xad\x14\x94\xb9\x02DR\xb9\xb4\x06" +
-	"!\"@\x88\xc0\x9a\xacf\x9aj\x9f\x06\x13\x88\x00\x13" +
-	"\x08\xf0)\xa8=E\x8fV\x18\xd4\x0aW\x0d\xea\xdaP" +
-	"K\xb7f\x163\x16\x98J\x80\xcf\x15\xc6\xb9B\x14\x94" +
-	"\x98\x00\x91;\xcd\x9c\x01a\"@x\xccq\xb2z_" +
-	"A\xb5\xb4\x96.\xb5 \xaaYS\x99\xc0GZ\x84\x1e" +
-	"&)(K\x04\x90\\\xb7\x17w\x13\xa2\xfc%\x05\xe5" +
-	"&\x01$!\x10\xc3<K\x0aZ.\xa1\xa0\xdc*\xc0" +
-	"\x1aS3M=g@-\x11\xa0\x96@\xa9/W\xc8" +
-	"\x15-\xdd \xa0\xb9\xd8\x9a|!\x97\xd2L\xd3]r" +
-	"e\x14\xbf\x9b\x13\x8b\x86\x851\xf4\xad\xab\xd1[\x17x" +
-	"\xa3_$8]jA\xcd\x9a\x84\x8c\xb1$\xbe\"\x0c" +
-	"\xd8u\x14\x94.\\\x11\xd8+\xba\xa1{\xec\x15E\x86" +
-	"\xfaU\x8bgG-\xf4\x15\xb3\x9aa\x110\xc7\xc9\x98" +
-	"n\xf4\xe6\xbc\x8c\xf9\x9c\xea\xac\xe2\xd4R\x7f\x98\x1d\xa7" +
-	"\x94f\xcf\xa9\x84\xc9\x06\xf5\xdc\xc8\xeb\xb7h\x05S'" +
-	"4g\xb8a\x15\xf3zz\xac\x10\xf7\xe8\xd4\xd20\xc2" +
-	"S\xb8\x1f\xcfM&D\xf99\x05\xe5E_\xbe\xf7c" +
-	"\xc4~IA9\x80\x8e\x08\xb6#/u\x10\xa2\xec\xa3" +
-	"\xa0\x1c\x14@\xa24\x86\x1bRz\x05\xe3\xf8\"\x05\xe5" +
-	"\xb0\x00R \x14\x83\x00!\xd2!\x04\x0fPP\x8e\x0a" +
-	"\x00\xc1\x18\x04\x09\x91\x8e v\x90\x82\xf2\x86\x00R\x0d" +
-	"\xc4\xa0\x86\x10\xe9\x18\x82\x87)(\xc7\x05\xa0\xf9\x14\xaf" +
-	"\x94TAS--\xed~\xc75#\xed}E2\xfa" +
-	"\xa0\xe6\xfb0\xf8&\x8a\xf4\x16\x8d\x94\x1b\x9cH\xaf\x9e" +
-	"\x19o;\x19\xb9\xb4f\xda%\x03fe\xb0\x16X\x09" +
-	"KM\xf5\xdb\xdb\xba\xd5\x0d\x98\\\x0b\x0b\x09\xe9\x09\x00" +
-	"\x85\x9e(`\xcc\x04\x1639\xcc\xf0\x10\xe21\xc4\x05" +
-	"\xca\xc2&K\xd0MHO\x14\xf1)\x88\xd3\x00\x8b\x9c" +
-	"<\x09:\x09\xe9\x89!\xde\x84x \xc8\x82'\x7f\x1b" +
-	"\x9a\x09\xe9\xb9\x0c\xf1\x16\xc4\x83\x94\x05P\x9e\x06\x1d\x84" +
-	"\xf4LA\xbc\x15\xf1\x9a\x00\x8b\xa1<\x9d\xe1M\x88_" +
-	"\x89\xb8X\x17c\x87\xd6L6N\x0b\xe2\xb3A\x00\x08" +
-	"\xc5\x00\xdb\xe1,6m+\xc2s\xd1\xbc\x16bPK" +
-	"\x88\xdc\xce\xcc\xafD\xfcj\x18]\xfe\xa36\xaf\xf3\xad" +
-	"\xe1\x0ep\xb0D>\x97\xd1S\xc3\xbc\x10M\x8b\x17b" +
-	"<\xa3\xa9&OZ\xbc?\x97\x1b0\xdd/\x7f\xc1V" +
-	"\x14\xb88\xa0\x0d\x8f:\xc9xz\"\x98\x1eL\xce\\" +
-	"\x9e\x9ce\xb0\x94\x90\x9e\xdbq\x15\xfd\xe0\x15\xb4\xac\xb1" +
-	"\xd5-G<\x03^M\xcb:\x0b^\x1a\xf1<xe" +
-	"-g\x19\xde\x8f\xb8\xc5\x92#\xd8\xc9Y\x09+\x08\xe9" +
-	"\xc9#~\x17\xf0\xe2\x96\x87Y\x8eW!|/x\xf5" +
-	"-\xafe5q\x17\xe2\xebYn\x04;7\xeb\xd8\xf0" +
-	"w#\xbe\x11\xf1\x10\xb5\x93\xb3\x01\xda\x08\xe9\xb9\x17\xf1" +
-	"\x07Xr\x02vr61\xf7\xd7#\xfe0\xe2u\xc1" +
-	"\x18\xd4\x11\"of\xf6\x1b\x11\xdf\x83x}M\x0c\xea" +
-	"\x09\x91\x1fg\xfe\xecF\xfc\xe7\x88O\x10c0\x81\x10" +
-	"\xf9)\x86?\x89\xf8>\x10\xc6??\xe2\xc5\xacj\x0e" +
-	"\xf0\xaf\xde\x8c\xda\xe7U@*_\xfc\x0bM\xb5\x8aD" +
-	",h\xa6\xef\xe0g#\xe6\x08\x18n\x16\xd7\xac(\xea" +
-	"\x99\xf4\xe2\xb4\xfb\x1d\xb7r\x03\x1a\xff5\x92W\xad~" +
-	"\x9e\xf0\xd4\x107\x8b\xa8\x85>\x13\x1a\x08tQ`X" +
-	"C\xf5\xb2+\xe53jJ\xcbj\x06\x01k\xd4\xc1W" +
-	"m\xbf\xb3\xd3\x98ZU\xfbg\x8b\x80G\x8ai\xb9\xf3" +
-	"F=JG\x80yPQ\x86Ktj\x0c`\x11F" +
-	"\xf9`*\x9e\x9e\xb7SP\xfa\xbd\xe3A\xd2\xf0\xbc_" +
-	"NA\xc9xg\x83\xa4\xe3\x91\x9a\xa6\xa0\xe4\x05\x00\xe7" +
-	"D\xcd\xe2y\xdfOA\xb1F\xef\xc2\x84\xd5_\xd0\xd4" +
-	"t\xf5\x84T\xdd,\xe5\xebO\x17T\xddp\xcf\xbb\xf1" +
-	":\xa4\xdb\xf3\xd3\xe8p\xd2vXm\xf3\x966\xaa\xe7" +
-	"\xfbs\xe3\x84/d\xa7-R4\xd29\x00\"\x00\x8c" +
-	"\xed\x9b\x96\xd2q8\xb3\xa5;\xc1\xda\xa5Y\x8dK%" +
-	"=\x07\xaf\xc5\x88^MA\xb9nT\xce8\xf7\xb3s" +
-	"\x96\xc8\xeb\x86\xa1\xa5\xc7q\xc0\xd4\xfb\x0c5\xc3\xaaC" +
-	"\xccX\xe6XV\xf6\xa2\xb1kD\x90i\x8ca\xe6\xf2" +
-	"\x1f\xcdlI\xd8\x94\xc4\xbf\x9a\x85\x1e3\x94 \xe9P" +
-	"\xc3f\x8f\x1aV\x86VT3\x99\xf1\xc2\xc7R\xcbK" +
-	"\xdb7Y\x87\x7f2\x97\x87\xb6y\x93\xc5\xb3\xb9A_" +
-	"w\xb5r\xb9\x01\x08\x12\x01\x82\xbe\xb9\x04{\xae\xeb\xdd" +
-	"U\x91\x8a\x8a\x9f\xec\xafxg\x0em\xb2\xbf\xe2\x1d\xd2" +
-	"\xa8wV\xa9\xf86\xaf\xe2\xa9\xce=\xf1\x11\x82\x84i" +
-	"\xa9V\x91WzdH\xd5\xadQ\xad\xdd\xd9\x90\xdf\xd7" +
-	"\"z_\xbfU\xe1`s5\x07;<\x07\xc1!9" +
-	"\xfaB\xcf?\x89\x82\xe3`\xa7\xe7 \xdbe\xeeA6" +
-	"\xa8f\x8a\x9ccT\xb6\xc8\xc4\x90\x86\x8e@=\x11\xa0" +
-	"~t,{\xec\x14/6z!\x87\xce^\xc3\x9b\xd8" +
-	"\x16\x98LH\xcf\x03xJ\xef\xf03\x8cm\xac\x0b<" +
-	"\x8c\xf8N?\xc3x\x845\xbd\x1dn\x17p\xc2*?" +
-	"\xce\x9a\xc3N\x84\x9fd=\x0c\xec\x1e\xf6\x04\xc3Ys" +
-	"8\xc0\x08\x86`7\xb1\x97Xsx\x11\xf1\xc3\xac\x89" +
-	"Q\xbb\x89\x1dbM\xec\x00\xe2G\xfdM\xec\x08\xc3\x0f" +
-	"\"\xfe\x86\xbf\x89\x1dc\xcd\xed0\xe2\xc7Y\x13\x0b\xd9" +
-	"Ml\x84\xe1G\x11?\xc1\x9aX\xad\xdd\xc4\xded=" +
-	"\xf58\xe2'Y\x13\x0b\xdaM\xec]\xb6\xac\xdf ~" +
-	"\x865\xb1\x1a\xbb\x89}\xc0\xe6=\x89\xf89\xc4\xc3\x81" +
-	"\x18\x84\x09\x91\xcf2fs\x1a\xf1\xf3\x887\x04c\xd0" +
-	"@\x88\xfc1[\xd79\xc4CBY\x85\x95Qe'" +
-	"{]\x84z`Yo\xaa\xda\x8f.\xa1\xdd\xad1-" +
-	"\xb5\x80l\xd6\xd9T\xf1\x94\x9a\xc9\xf0\x86\x19\xcf\xe8\xc6" +
-	"\x80\xd7\xcb\xd2\x9a\x99*\xe8y\x8b\x88\xb9\x82\x87\xf2\xdb" +
-	"\x14\xf5:m%IN\xd8\xf5\xc5\xb7E\x95\xd38\xea" +
-	"\xe9\x00\xd5\x9b\xd9wU\x9a\xc9`1^\xcd\x8bq\x98" +
-	"E\xd5\xc2\xe8\xdd\xedgT\xabY6=\xca\xe3\\W" +
-	"\xe4\xb5\xac\xba<\xcaC\x05\xbb\x1a\xd71\xdc\xa3<\x01" +
-	"jWc%\xe5\x09\x06\xecj\xdc\xc4p\x8f\xf2\xd4\x04" +
-	"\xedj\xf4Q\x9e\xad\xac\x1ak\xecj\xdc\xc2p\xbei" +
-	"\\\xba\xbb\x8d\xb9\xe9\xed\x19\x97\xee>\xc2\xf0\xad\x88\xef" +
-	"f\xc5(\xd8\xc5\xb8\x8b\xe1;<FE]F\xd5Q" +
-	"\xb6\x99&\x04\xecb|\x82\xe1\x1e\xd3\x0a\x07\xedb|" +
-	"\x8a\xe1{\x10\xff%\x08\x900\x8a\xd9\x15Z\x817n" +
-	"\xa3\x88%\xe0V\x99Z\xe8\x9b\xcd\xcf_\xb5\xd0\xd7\xee" +
-	"\xff\xe8\xf0\x7f\xcc\xf1\x7f\xcc\xf5\x7f\xcc\xe3\x05\xb5\"\x93" +
-	"[1\xdb%\x02\xec\xab\xbd\xec\xab\xa3\xeckN\xd9\xd7" +
-	"\xdc\xb2\xafycq\xef\x1e-\x82M\x07+e6\x0d" +
-	"\x12\xc2\xb5)p\x85gy%\xb4\x11A\xd6@\x04\xe0" +
-	"\xda(\xb8J\x90|\x1b|\x8f\x08\xb2\x02\"\x08\\\x1f" +
-	"\x05W\x02\x94\x17\xc1R\"\xc8\xd7\x82\x08\x94\xabK\xe0" +
-	"J\xafr;t\x12A\x9e\x0e\"\x04\xb8\xa8\x0e\xae\x0e" +
-	"$O\x82\x85D\x90\xc3 B\xd0U\xc9=m^\x06" +
-	"\xf4J\xfaL\x84\x1a.i\x83\xab2Kg;\x88 " +
-	"\xbd+\x82\xc8\xa5bp\xa5Yi\x04\x7f;$B\x88" +
-	"KR\xe0\xaaV\xd2~\xfc\xed)\x11j\xb9>\x08\xae" +
-	"\x92,\xed\xea&\x82\xb4M\x84:..\x82+dJ" +
-	"\x9b\x9a\x89 \xad\x15\xa1\x9e\x0bx\xe0j\x93R\x11\xc7" +
-	"\xd4\xc5\x88n\xf4\xe6\x92PrY\x07!$Y~\x1c" +
-	"$!a\x13\x97$\xacqT\x9d$D\x06um(" +
-	"\x09q\xc6w\x93\x10g\xe4 \x09\xf1\xbcZ4\xb5$" +
-	"\x9e26\xd7\"`&\xf1\x14\xc4\xdfX\xb7JB\x17" +
-	"x\xd9\x0e\x8cEil=\xc3$~\x06\xbd\x94i." +
-	"\xa0\\&T\x9cWQO\xe7$\x00\xd11\x19L\xde" +
-	"\xe5/\x96IHe\xc5\xdd\xa0\xc5\x99>\x86%\xd7D" +
-	"\x03\x13J%6\xeb\x08v\xe6\xa3\x14\x94\x13\x02\x84\xe1" +
-	"\xab\x92\xdd\xd8\xdf\xfc\x1e!\xcaq\x0a\xcaI\x01\xc2\xc2" +
-	"\x97%\xbb\xb5\xbf\x8b\xad\xfd\x04\x05\xe5\xb4\x00a\xfa\xc7" +
-	"\x92\xdd\xdbO!\xf9\xf8\x0d\x05\xe5\x8c\x00\xe1\xc0\x85\x92" +
-	"\xad`|\x80\xe8I\x0a\xca9\x01\xc2\xc1?\x94l\x0d" +
-	"\xe3,\x12\x86\xd3\x14\x94\xf3\x02\x84k\xbe(\xd9\"\xc6" +
-	"\xc7\x88\x9e\xa1\xa0\xfcN\x80\xb0\xf8y\x89\x9dG\xd2\xa7" +
-	"\x18\x8f\xf3\x14\x94?\x0a\x90P-\xbc\xaaB\xd4{\xff" +
-	"p\"a\xff\xa0\xa5\x09!\x10\xf5\xdeR\xec_\xd7\x14" +
-	"4&+B\xd4{\x8a\xb2\x7f\x89`\xd3\x80\xa8\xf7\xfe" +
-	"\xe1\xc0\xd8Y \xea\xe9\xf46\x1c/h\xf9\xcc0D" +
-	"=]\xd7\xc1\xb5A\xcd\xb0 \xea\x89\x9f\x8eW\xff\xaf" +
-	"\xf4\xb1\xfa\xe1\x04\xf4\"9v\x14\xba\xaf\xa79\xde\xed" +
-	"\x88a\x9d_Os\xbc4\xe6\xef]=\xba\xe2\x17\xe7" +
-	"\xea.}F\xdf\xae\xa4\xa0\\}inTV\xf3_" +
-	"\xe5\x12im\xb1\xd1\xcb\x88_\x8c\xcf\xb5\x1a\xabn\x15" +
-	"\x05\xe5^\xdf\\k\xd1\x81\xbb((\xeb=\x96\xba\x0e" +
-	"\x0d\xef\xa6\xa0l\xf4\xb1\xd4\x0dX\xf5\xeb)(\x0f{" +
-	"dO\xda\x8c\x01\xdbHA\xd9*@\xc4P\xb3\x1e[" +
-	"U\xd3\xe9\x02\xb2U\x97\xdd\xa4\xf2\x1e\xc1\xf6\x9f7\x9c" +
-	"\xce\xde\x99\xd3\x0d\x8f\xc5\x8cy50\x09\xbb\x1c\\\xc6" +
-	"W\xb5\x0d\x17\xf00\x05e\xa7oU\x8f\xe0\xa6\xd9J" +
-	"A\xd9\xedS\x18w\xe1\xb2vPP\xf6x\x97\x83\xc7" +
-	"\xd1p\xa7\xa3O\xba\xab\xda\xdf\xe1\xe8\x93ox\xfc\xd5" +
-	"\x13\x13O\x0b_GAt\xc4(N\x91\xf83\xacM" +
-	"\x91\xe2\xa6ni\xbe\x9f\xf9\xbb\xa9\xfds\xc5\xc5\x93\xbf" +
-	"\xd4U\xf0\xab*\x9a\xb0+T_t;\xb9W\xf5\xea" +
-	"\xf5\xc8\xcb\xb1s\xec\xab\xa3{\x0b\x89z\x0f\x83\x15\xdb" +
-	"\xd8I`\x97\xcd\x17\xf9}\xc4W\x96\x9d\xd5\xca\xb2\xf9" +
-	"R\xcbr\xa9\xbf,\x05\xa7,\x17zeY\xc1\x8d\xfc" +
-	"\xa4<\xd2\x9f3\xbd\x8b\xde\xa5\xb0\xe0\xd1O3b>" +
-	"3\\\xa9\xe0v\x94+\xb8\xe0*\xb8\x9d\xe5\x0a.\xb8" +
-	"\x0a.\xde\xc7& ~\x99\x9f\xd2Nd8Wv!" +
-	"`3\xdaIlxO\xd8\x0d\x82\xcdh\xbf\xcdpO" +
-	"\xd8\xad\x11lF[)\xec\x8a\xd4f\xb4\x95\xc2n(" +
-	"`S\xda\x99\x0c\xe7\xc2\xaeT\x1b\xb4)\xed,\x86s" +
-	"e7\xae\x15\x0aF\x8e\xef\xde~\x95\xed\x00\xe7\x93\x16" +
-	"8\xc7\xa4\x85\x8e?\x09u\xac*\xb6`}\xd3\x8b\x9c" +
-	"\xb7\xc2%\x14xy\xf9\x8c'\xdbtkq[\\\xba" +
-	"$\xf1\x8f\xbf\x8f_t?3Z5n\xebcF\xee" +
-	"\x86\x1eK-t\xa5\x89n\x9f\x0c\xe1j'\xd9\x85\x9e" +
-	"\x0c!\xd1\x9d\xf6\xf6Z\x89\xa1\xc9PPV}\xcdW" +
-	"\xb8\x00\x11 \xc0\xae\x8df1\xab\x8d\xd3!\xdd\xf7\xc2" +
-	"n\xcd\x8c\x14\xfd\xe2\x98\xb3\xcd\xae\xd3\x12v\x0b\xad\x94" +
-	"\xe3qG\xdd\x8a%\x99\xf6\xef4\x95]\xd6<\x99\xde" +
-	"\x95\xe35vU\xf7\xc9\xf15\xae\x1c\xdfV.\xc7\x8b" +
-	"\xae\x1c\x8f;0\x83\xf8*\x9f\x1c_d\xe6\\\xa5\xe7" +
-	"r|\xe5]\xd6U2*\xef\xb2\xae\x92\xb1\x96\x09." +
-	"\xde]\xd6\x95\xe3+\xee\xb2\xeduI\xb0o\x8f\x1b\xd8" +
-	"@\xdee\xd6\xd5\xe37\xb1\x89\xbd\xcb\xac\xab\xc7of" +
-	"\xf6\xfc2\xeb\x962\x97\xe2\xf4\xac\xc6\xfbm\x95\\F" +
-	"z\x0b\xb9,\xdf\xd2\x16\xdf\xec\x91\x01\xdd\xe0\xf2C\xa2" +
-	"\xa0\xa9f\x8e\xab\x13q\xd3R=\x95@\x1c\xea\xe7j" +
-	"V\x99\xf2\x17\x1f0rC\x86[\x15\x89\x15Zo\xae" +
-	"\xa0\xb9RV\\\xed\xb5\xb4\xc2(a\xcb\xa9\x85E\x83" +
-	"\xa2f\xbf\xe3\xfa^\x19\xdb\xaa\xbd26\xfa_\x19\x9d" +
-	"\xe7\xce\x97\x1a\xfd\xaf\x8c\x82\xf3\xca\xd8\xe8\xbd2:\xc7" +
-	"l\xd9#\xa3\xfbH&\x1di\xf4\xbf2\x06\x9cW\xc6" +
-	"F\xef\x95\xd1\x0e\x8d\x13'\xe0\x8f\x1e\xa0\xba1\x85\x15" +
-	"^\xf8\xb5U\xbc\xf9\x00\xd7\"\x81\xf7\x9a\xff\x0b\x00\x00" +
-	"\xff\xff\xb3\x82:\x05"
+type Server_stacks_Params capnp.Struct
+
+// Server_stacks_Params_TypeID is the unique identifier for the type Server_stacks_Params.
+const Server_stacks_Params_TypeID = 0xcc4218a12a62f928
+
+func NewServer_stacks_Params(s *capnp.Segment) (Server_stacks_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stacks_Params(st), err
+}
+
+func NewRootServer_stacks_Params(s *capnp.Segment) (Server_stacks_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stacks_Params(st), err
+}
+
+func ReadRootServer_stacks_Params(msg *capnp.Message) (Server_stacks_Params, error) {
+	root, err := msg.Root()
+	return Server_stacks_Params(root.Struct()), err
+}
+
+func (s Server_stacks_Params) String() string {
+	str, _ := text.Marshal(0xcc4218a12a62f928, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stacks_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stacks_Params) DecodeFromPtr(p capnp.Ptr) Server_stacks_Params {
+	return Server_stacks_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stacks_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stacks_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stacks_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stacks_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stacks_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_stacks_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// Server_stacks_Params_List is a list of Server_stacks_Params.
+type Server_stacks_Params_List = capnp.StructList[Server_stacks_Params]
+
+// NewServer_stacks_Params creates a new list of Server_stacks_Params.
+func NewServer_stacks_Params_List(s *capnp.Segment, sz int32) (Server_stacks_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[Server_stacks_Params](l), err
+}
+
+// Server_stacks_Params_Future is a wrapper for a Server_stacks_Params promised by a client call.
+type Server_stacks_Params_Future struct{ *capnp.Future }
+
+func (f Server_stacks_Params_Future) Struct() (Server_stacks_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_stacks_Params(p.Struct()), err
+}
+
+type Server_stacks_Results capnp.Struct
+
+// Server_stacks_Results_TypeID is the unique identifier for the type Server_stacks_Results.
+const Server_stacks_Results_TypeID = 0xcfba4f3eab0d016c
+
+func NewServer_stacks_Results(s *capnp.Segment) (Server_stacks_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stacks_Results(st), err
+}
+
+func NewRootServer_stacks_Results(s *capnp.Segment) (Server_stacks_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stacks_Results(st), err
+}
+
+func ReadRootServer_stacks_Results(msg *capnp.Message) (Server_stacks_Results, error) {
+	root, err := msg.Root()
+	return Server_stacks_Results(root.Struct()), err
+}
+
+func (s Server_stacks_Results) String() string {
+	str, _ := text.Marshal(0xcfba4f3eab0d016c, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stacks_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stacks_Results) DecodeFromPtr(p capnp.Ptr) Server_stacks_Results {
+	return Server_stacks_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stacks_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stacks_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stacks_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stacks_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stacks_Results) Text() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s Server_stacks_Results) HasText() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_stacks_Results) SetText(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// Server_stacks_Results_List is a list of Server_stacks_Results.
+type Server_stacks_Results_List = capnp.StructList[Server_stacks_Results]
+
+// NewServer_stacks_Results creates a new list of Server_stacks_Results.
+func NewServer_stacks_Results_List(s *capnp.Segment, sz int32) (Server_stacks_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[Server_stacks_Results](l), err
+}
+
+// Server_stacks_Results_Future is a wrapper for a Server_stacks_Results promised by a client call.
+type Server_stacks_Results_Future struct{ *capnp.Future }
+
+func (f Server_stacks_Results_Future) Struct() (Server_stacks_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_stacks_Results(p.Struct()), err
+}
+
+type Server_profile_Params capnp.Struct
+
+// Server_profile_Params_TypeID is the unique identifier for the type Server_profile_Params.
+const Server_profile_Params_TypeID = 0x84421fad7056b2fa
+
+func NewServer_profile_Params(s *capnp.Segment) (Server_profile_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return Server_profile_Params(st), err
+}
+
+func NewRootServer_profile_Params(s *capnp.Segment) (Server_profile_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1})
+	return Server_profile_Params(st), err
+}
+
+func ReadRootServer_profile_Params(msg *capnp.Message) (Server_profile_Params, error) {
+	root, err := msg.Root()
+	return Server_profile_Params(root.Struct()), err
+}
+
+func (s Server_profile_Params) String() string {
+	str, _ := text.Marshal(0x84421fad7056b2fa, capnp.Struct(s))
+	return str
+}
+
+func (s Server_profile_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_profile_Params) DecodeFromPtr(p capnp.Ptr) Server_profile_Params {
+	return Server_profile_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_profile_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_profile_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_profile_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_profile_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_profile_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_profile_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+func (s Server_profile_Params) Kind() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Server_profile_Params) HasKind() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_profile_Params) KindBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Server_profile_Params) SetKind(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Server_profile_Params) Ns() int64 {
+	return int64(capnp.Struct(s).Uint64(8))
+}
+
+func (s Server_profile_Params) SetNs(v int64) {
+	capnp.Struct(s).SetUint64(8, uint64(v))
+}
+
+// Server_profile_Params_List is a list of Server_profile_Params.
+type Server_profile_Params_List = capnp.StructList[Server_profile_Params]
+
+// NewServer_profile_Params creates a new list of Server_profile_Params.
+func NewServer_profile_Params_List(s *capnp.Segment, sz int32) (Server_profile_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 16, PointerCount: 1}, sz)
+	return capnp.StructList[Server_profile_Params](l), err
+}
+
+// Server_profile_Params_Future is a wrapper for a Server_profile_Params promised by a client call.
+type Server_profile_Params_Future struct{ *capnp.Future }
+
+func (f Server_profile_Params_Future) Struct() (Server_profile_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_profile_Params(p.Struct()), err
+}
+
+type Server_profile_Results capnp.Struct
+
+// Server_profile_Results_TypeID is the unique identifier for the type Server_profile_Results.
+const Server_profile_Results_TypeID = 0xd51a4cd4c1d03e1b
+
+func NewServer_profile_Results(s *capnp.Segment) (Server_profile_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_profile_Results(st), err
+}
+
+func NewRootServer_profile_Results(s *capnp.Segment) (Server_profile_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_profile_Results(st), err
+}
+
+func ReadRootServer_profile_Results(msg *capnp.Message) (Server_profile_Results, error) {
+	root, err := msg.Root()
+	return Server_profile_Results(root.Struct()), err
+}
+
+func (s Server_profile_Results) String() string {
+	str, _ := text.Marshal(0xd51a4cd4c1d03e1b, capnp.Struct(s))
+	return str
+}
+
+func (s Server_profile_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_profile_Results) DecodeFromPtr(p capnp.Ptr) Server_profile_Results {
+	return Server_profile_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_profile_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_profile_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_profile_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_profile_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_profile_Results) Profile() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return []byte(p.Data()), err
+}
+
+func (s Server_profile_Results) HasProfile() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_profile_Results) SetProfile(v []byte) error {
+	return capnp.Struct(s).SetData(0, v)
+}
+
+// Server_profile_Results_List is a list of Server_profile_Results.
+type Server_profile_Results_List = capnp.StructList[Server_profile_Results]
+
+// NewServer_profile_Results creates a new list of Server_profile_Results.
+func NewServer_profile_Results_List(s *capnp.Segment, sz int32) (Server_profile_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[Server_profile_Results](l), err
+}
+
+// Server_profile_Results_Future is a wrapper for a Server_profile_Results promised by a client call.
+type Server_profile_Results_Future struct{ *capnp.Future }
+
+func (f Server_profile_Results_Future) Struct() (Server_profile_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_profile_Results(p.Struct()), err
+}
+
+type Server_stats_Params capnp.Struct
+
+// Server_stats_Params_TypeID is the unique identifier for the type Server_stats_Params.
+const Server_stats_Params_TypeID = 0x912244e63fc67f2c
+
+func NewServer_stats_Params(s *capnp.Segment) (Server_stats_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stats_Params(st), err
+}
+
+func NewRootServer_stats_Params(s *capnp.Segment) (Server_stats_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_stats_Params(st), err
+}
+
+func ReadRootServer_stats_Params(msg *capnp.Message) (Server_stats_Params, error) {
+	root, err := msg.Root()
+	return Server_stats_Params(root.Struct()), err
+}
+
+func (s Server_stats_Params) String() string {
+	str, _ := text.Marshal(0x912244e63fc67f2c, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stats_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stats_Params) DecodeFromPtr(p capnp.Ptr) Server_stats_Params {
+	return Server_stats_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stats_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stats_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stats_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stats_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stats_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_stats_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// Server_stats_Params_List is a list of Server_stats_Params.
+type Server_stats_Params_List = capnp.StructList[Server_stats_Params]
+
+// NewServer_stats_Params creates a new list of Server_stats_Params.
+func NewServer_stats_Params_List(s *capnp.Segment, sz int32) (Server_stats_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[Server_stats_Params](l), err
+}
+
+// Server_stats_Params_Future is a wrapper for a Server_stats_Params promised by a client call.
+type Server_stats_Params_Future struct{ *capnp.Future }
+
+func (f Server_stats_Params_Future) Struct() (Server_stats_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_stats_Params(p.Struct()), err
+}
+
+type Server_stats_Results capnp.Struct
+
+// Server_stats_Results_TypeID is the unique identifier for the type Server_stats_Results.
+const Server_stats_Results_TypeID = 0xb58d36a485f4f794
+
+func NewServer_stats_Results(s *capnp.Segment) (Server_stats_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stats_Results(st), err
+}
+
+func NewRootServer_stats_Results(s *capnp.Segment) (Server_stats_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1})
+	return Server_stats_Results(st), err
+}
+
+func ReadRootServer_stats_Results(msg *capnp.Message) (Server_stats_Results, error) {
+	root, err := msg.Root()
+	return Server_stats_Results(root.Struct()), err
+}
+
+func (s Server_stats_Results) String() string {
+	str, _ := text.Marshal(0xb58d36a485f4f794, capnp.Struct(s))
+	return str
+}
+
+func (s Server_stats_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_stats_Results) DecodeFromPtr(p capnp.Ptr) Server_stats_Results {
+	return Server_stats_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_stats_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_stats_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_stats_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_stats_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_stats_Results) Stats() (Stats, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Stats(p.Struct()), err
+}
+
+func (s Server_stats_Results) HasStats() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Server_stats_Results) SetStats(v Stats) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewStats sets the stats field to a newly
+// allocated Stats struct, preferring placement in s's segment.
+func (s Server_stats_Results) NewStats() (Stats, error) {
+	ss, err := NewStats(capnp.Struct(s).Segment())
+	if err != nil {
+		return Stats{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+// Server_stats_Results_List is a list of Server_stats_Results.
+type Server_stats_Results_List = capnp.StructList[Server_stats_Results]
+
+// NewServer_stats_Results creates a new list of Server_stats_Results.
+func NewServer_stats_Results_List(s *capnp.Segment, sz int32) (Server_stats_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 0, PointerCount: 1}, sz)
+	return capnp.StructList[Server_stats_Results](l), err
+}
+
+// Server_stats_Results_Future is a wrapper for a Server_stats_Results promised by a client call.
+type Server_stats_Results_Future struct{ *capnp.Future }
+
+func (f Server_stats_Results_Future) Struct() (Server_stats_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_stats_Results(p.Struct()), err
+}
+func (p Server_stats_Results_Future) Stats() Stats_Future {
+	return Stats_Future{Future: p.Future.Field(0, nil)}
+}
+
+type Server_account_Params capnp.Struct
+
+// Server_account_Params_TypeID is the unique identifier for the type Server_account_Params.
+const Server_account_Params_TypeID = 0xa17b7a43f93636e3
+
+func NewServer_account_Params(s *capnp.Segment) (Server_account_Params, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_account_Params(st), err
+}
+
+func NewRootServer_account_Params(s *capnp.Segment) (Server_account_Params, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_account_Params(st), err
+}
+
+func ReadRootServer_account_Params(msg *capnp.Message) (Server_account_Params, error) {
+	root, err := msg.Root()
+	return Server_account_Params(root.Struct()), err
+}
+
+func (s Server_account_Params) String() string {
+	str, _ := text.Marshal(0xa17b7a43f93636e3, capnp.Struct(s))
+	return str
+}
+
+func (s Server_account_Params) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_account_Params) DecodeFromPtr(p capnp.Ptr) Server_account_Params {
+	return Server_account_Params(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_account_Params) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_account_Params) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_account_Params) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_account_Params) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_account_Params) Session() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Server_account_Params) SetSession(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// Server_account_Params_List is a list of Server_account_Params.
+type Server_account_Params_List = capnp.StructList[Server_account_Params]
+
+// NewServer_account_Params creates a new list of Server_account_Params.
+func NewServer_account_Params_List(s *capnp.Segment, sz int32) (Server_account_Params_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[Server_account_Params](l), err
+}
+
+// Server_account_Params_Future is a wrapper for a Server_account_Params promised by a client call.
+type Server_account_Params_Future struct{ *capnp.Future }
+
+func (f Server_account_Params_Future) Struct() (Server_account_Params, error) {
+	p, err := f.Future.Ptr()
+	return Server_account_Params(p.Struct()), err
+}
+
+type Server_account_Results capnp.Struct
+
+// Server_account_Results_TypeID is the unique identifier for the type Server_account_Results.
+const Server_account_Results_TypeID = 0xa2391330f7c05d41
+
+func NewServer_account_Results(s *capnp.Segment) (Server_account_Results, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_account_Results(st), err
+}
+
+func NewRootServer_account_Results(s *capnp.Segment) (Server_account_Results, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0})
+	return Server_account_Results(st), err
+}
+
+func ReadRootServer_account_Results(msg *capnp.Message) (Server_account_Results, error) {
+	root, err := msg.Root()
+	return Server_account_Results(root.Struct()), err
+}
+
+func (s Server_account_Results) String() string {
+	str, _ := text.Marshal(0xa2391330f7c05d41, capnp.Struct(s))
+	return str
+}
+
+func (s Server_account_Results) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Server_account_Results) DecodeFromPtr(p capnp.Ptr) Server_account_Results {
+	return Server_account_Results(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Server_account_Results) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Server_account_Results) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Server_account_Results) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Server_account_Results) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Server_account_Results) Since() int64 {
+	return int64(capnp.Struct(s).Uint64(0))
+}
+
+func (s Server_account_Results) SetSince(v int64) {
+	capnp.Struct(s).SetUint64(0, uint64(v))
+}
+
+// Server_account_Results_List is a list of Server_account_Results.
+type Server_account_Results_List = capnp.StructList[Server_account_Results]
+
+// NewServer_account_Results creates a new list of Server_account_Results.
+func NewServer_account_Results_List(s *capnp.Segment, sz int32) (Server_account_Results_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 0}, sz)
+	return capnp.StructList[Server_account_Results](l), err
+}
+
+// Server_account_Results_Future is a wrapper for a Server_account_Results promised by a client call.
+type Server_account_Results_Future struct{ *capnp.Future }
+
+func (f Server_account_Results_Future) Struct() (Server_account_Results, error) {
+	p, err := f.Future.Ptr()
+	return Server_account_Results(p.Struct()), err
+}
+
+type Stats capnp.Struct
+
+// Stats_TypeID is the unique identifier for the type Stats.
+const Stats_TypeID = 0x83594846ab01d116
+
+func NewStats(s *capnp.Segment) (Stats, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	return Stats(st), err
+}
+
+func NewRootStats(s *capnp.Segment) (Stats, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3})
+	return Stats(st), err
+}
+
+func ReadRootStats(msg *capnp.Message) (Stats, error) {
+	root, err := msg.Root()
+	return Stats(root.Struct()), err
+}
+
+func (s Stats) String() string {
+	str, _ := text.Marshal(0x83594846ab01d116, capnp.Struct(s))
+	return str
+}
+
+func (s Stats) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Stats) DecodeFromPtr(p capnp.Ptr) Stats {
+	return Stats(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Stats) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Stats) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Stats) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Stats) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Stats) Calls() (Named_List, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Named_List(p.List()), err
+}
+
+func (s Stats) HasCalls() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Stats) SetCalls(v Named_List) error {
+	return capnp.Struct(s).SetPtr(0, v.ToPtr())
+}
+
+// NewCalls sets the calls field to a newly
+// allocated Named_List, preferring placement in s's segment.
+func (s Stats) NewCalls(n int32) (Named_List, error) {
+	l, err := NewNamed_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Named_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, l.ToPtr())
+	return l, err
+}
+func (s Stats) Memory() (Named_List, error) {
+	p, err := capnp.Struct(s).Ptr(1)
+	return Named_List(p.List()), err
+}
+
+func (s Stats) HasMemory() bool {
+	return capnp.Struct(s).HasPtr(1)
+}
+
+func (s Stats) SetMemory(v Named_List) error {
+	return capnp.Struct(s).SetPtr(1, v.ToPtr())
+}
+
+// NewMemory sets the memory field to a newly
+// allocated Named_List, preferring placement in s's segment.
+func (s Stats) NewMemory(n int32) (Named_List, error) {
+	l, err := NewNamed_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return Named_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(1, l.ToPtr())
+	return l, err
+}
+func (s Stats) Processes() (ProcessStats_List, error) {
+	p, err := capnp.Struct(s).Ptr(2)
+	return ProcessStats_List(p.List()), err
+}
+
+func (s Stats) HasProcesses() bool {
+	return capnp.Struct(s).HasPtr(2)
+}
+
+func (s Stats) SetProcesses(v ProcessStats_List) error {
+	return capnp.Struct(s).SetPtr(2, v.ToPtr())
+}
+
+// NewProcesses sets the processes field to a newly
+// allocated ProcessStats_List, preferring placement in s's segment.
+func (s Stats) NewProcesses(n int32) (ProcessStats_List, error) {
+	l, err := NewProcessStats_List(capnp.Struct(s).Segment(), n)
+	if err != nil {
+		return ProcessStats_List{}, err
+	}
+	err = capnp.Struct(s).SetPtr(2, l.ToPtr())
+	return l, err
+}
+func (s Stats) Links() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s Stats) SetLinks(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s Stats) Descriptors() uint32 {
+	return capnp.Struct(s).Uint32(4)
+}
+
+func (s Stats) SetDescriptors(v uint32) {
+	capnp.Struct(s).SetUint32(4, v)
+}
+
+func (s Stats) Started() int64 {
+	return int64(capnp.Struct(s).Uint64(8))
+}
+
+func (s Stats) SetStarted(v int64) {
+	capnp.Struct(s).SetUint64(8, uint64(v))
+}
+
+func (s Stats) Accounted() int64 {
+	return int64(capnp.Struct(s).Uint64(16))
+}
+
+func (s Stats) SetAccounted(v int64) {
+	capnp.Struct(s).SetUint64(16, uint64(v))
+}
+
+// Stats_List is a list of Stats.
+type Stats_List = capnp.StructList[Stats]
+
+// NewStats creates a new list of Stats.
+func NewStats_List(s *capnp.Segment, sz int32) (Stats_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 3}, sz)
+	return capnp.StructList[Stats](l), err
+}
+
+// Stats_Future is a wrapper for a Stats promised by a client call.
+type Stats_Future struct{ *capnp.Future }
+
+func (f Stats_Future) Struct() (Stats, error) {
+	p, err := f.Future.Ptr()
+	return Stats(p.Struct()), err
+}
+
+type Named capnp.Struct
+
+// Named_TypeID is the unique identifier for the type Named.
+const Named_TypeID = 0xf2a94b2fdc302f68
+
+func NewNamed(s *capnp.Segment) (Named, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Named(st), err
+}
+
+func NewRootNamed(s *capnp.Segment) (Named, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1})
+	return Named(st), err
+}
+
+func ReadRootNamed(msg *capnp.Message) (Named, error) {
+	root, err := msg.Root()
+	return Named(root.Struct()), err
+}
+
+func (s Named) String() string {
+	str, _ := text.Marshal(0xf2a94b2fdc302f68, capnp.Struct(s))
+	return str
+}
+
+func (s Named) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (Named) DecodeFromPtr(p capnp.Ptr) Named {
+	return Named(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s Named) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s Named) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s Named) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s Named) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s Named) Name() (string, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.Text(), err
+}
+
+func (s Named) HasName() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s Named) NameBytes() ([]byte, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return p.TextBytes(), err
+}
+
+func (s Named) SetName(v string) error {
+	return capnp.Struct(s).SetText(0, v)
+}
+
+func (s Named) N() uint64 {
+	return capnp.Struct(s).Uint64(0)
+}
+
+func (s Named) SetN(v uint64) {
+	capnp.Struct(s).SetUint64(0, v)
+}
+
+// Named_List is a list of Named.
+type Named_List = capnp.StructList[Named]
+
+// NewNamed creates a new list of Named.
+func NewNamed_List(s *capnp.Segment, sz int32) (Named_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 8, PointerCount: 1}, sz)
+	return capnp.StructList[Named](l), err
+}
+
+// Named_Future is a wrapper for a Named promised by a client call.
+type Named_Future struct{ *capnp.Future }
+
+func (f Named_Future) Struct() (Named, error) {
+	p, err := f.Future.Ptr()
+	return Named(p.Struct()), err
+}
+
+type ProcessStats capnp.Struct
+
+// ProcessStats_TypeID is the unique identifier for the type ProcessStats.
+const ProcessStats_TypeID = 0x8dc49dd642c263f7
+
+func NewProcessStats(s *capnp.Segment) (ProcessStats, error) {
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 48, PointerCount: 1})
+	return ProcessStats(st), err
+}
+
+func NewRootProcessStats(s *capnp.Segment) (ProcessStats, error) {
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 48, PointerCount: 1})
+	return ProcessStats(st), err
+}
+
+func ReadRootProcessStats(msg *capnp.Message) (ProcessStats, error) {
+	root, err := msg.Root()
+	return ProcessStats(root.Struct()), err
+}
+
+func (s ProcessStats) String() string {
+	str, _ := text.Marshal(0x8dc49dd642c263f7, capnp.Struct(s))
+	return str
+}
+
+func (s ProcessStats) EncodeAsPtr(seg *capnp.Segment) capnp.Ptr {
+	return capnp.Struct(s).EncodeAsPtr(seg)
+}
+
+func (ProcessStats) DecodeFromPtr(p capnp.Ptr) ProcessStats {
+	return ProcessStats(capnp.Struct{}.DecodeFromPtr(p))
+}
+
+func (s ProcessStats) ToPtr() capnp.Ptr {
+	return capnp.Struct(s).ToPtr()
+}
+func (s ProcessStats) IsValid() bool {
+	return capnp.Struct(s).IsValid()
+}
+
+func (s ProcessStats) Message() *capnp.Message {
+	return capnp.Struct(s).Message()
+}
+
+func (s ProcessStats) Segment() *capnp.Segment {
+	return capnp.Struct(s).Segment()
+}
+func (s ProcessStats) Number() uint32 {
+	return capnp.Struct(s).Uint32(0)
+}
+
+func (s ProcessStats) SetNumber(v uint32) {
+	capnp.Struct(s).SetUint32(0, v)
+}
+
+func (s ProcessStats) Live() uint64 {
+	return capnp.Struct(s).Uint64(8)
+}
+
+func (s ProcessStats) SetLive(v uint64) {
+	capnp.Struct(s).SetUint64(8, v)
+}
+
+func (s ProcessStats) Created() uint64 {
+	return capnp.Struct(s).Uint64(16)
+}
+
+func (s ProcessStats) SetCreated(v uint64) {
+	capnp.Struct(s).SetUint64(16, v)
+}
+
+func (s ProcessStats) Use() (Use, error) {
+	p, err := capnp.Struct(s).Ptr(0)
+	return Use(p.Struct()), err
+}
+
+func (s ProcessStats) HasUse() bool {
+	return capnp.Struct(s).HasPtr(0)
+}
+
+func (s ProcessStats) SetUse(v Use) error {
+	return capnp.Struct(s).SetPtr(0, capnp.Struct(v).ToPtr())
+}
+
+// NewUse sets the use field to a newly
+// allocated Use struct, preferring placement in s's segment.
+func (s ProcessStats) NewUse() (Use, error) {
+	ss, err := NewUse(capnp.Struct(s).Segment())
+	if err != nil {
+		return Use{}, err
+	}
+	err = capnp.Struct(s).SetPtr(0, capnp.Struct(ss).ToPtr())
+	return ss, err
+}
+
+func (s ProcessStats) Collections() uint64 {
+	return capnp.Struct(s).Uint64(24)
+}
+
+func (s ProcessStats) SetCollections(v uint64) {
+	capnp.Struct(s).SetUint64(24, v)
+}
+
+func (s ProcessStats) Pause() uint64 {
+	return capnp.Struct(s).Uint64(32)
+}
+
+func (s ProcessStats) SetPause(v uint64) {
+	capnp.Struct(s).SetUint64(32, v)
+}
+
+func (s ProcessStats) Heap() uint64 {
+	return capnp.Struct(s).Uint64(40)
+}
+
+func (s ProcessStats) SetHeap(v uint64) {
+	capnp.Struct(s).SetUint64(40, v)
+}
+
+// ProcessStats_List is a list of ProcessStats.
+type ProcessStats_List = capnp.StructList[ProcessStats]
+
+// NewProcessStats creates a new list of ProcessStats.
+func NewProcessStats_List(s *capnp.Segment, sz int32) (ProcessStats_List, error) {
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 48, PointerCount: 1}, sz)
+	return capnp.StructList[ProcessStats](l), err
+}
+
+// ProcessStats_Future is a wrapper for a ProcessStats promised by a client call.
+type ProcessStats_Future struct{ *capnp.Future }
+
+func (f ProcessStats_Future) Struct() (ProcessStats, error) {
+	p, err := f.Future.Ptr()
+	return ProcessStats(p.Struct()), err
+}
+func (p ProcessStats_Future) Use() Use_Future {
+	return Use_Future{Future: p.Future.Field(0, nil)}
+}
+
+const schema_d1f2a7c4b8e63590 = "x\xda\xbcz{t\x14e\x9a\xf7\xfbTu\xa7\x12H" +
+	"\xa7\xbbS\x8dB\x84\xaf\x81/\x0ad\x09\x93\xb4\x841" +
+	"9\xe3t\x1be\x1c\\\x1cR\x89\xb8\xca\xcaJ\xa5\xbb" +
+	"B\xda\xf4\xcd\xae\xea@vd\x10\x95\x15<0^\x99" +
+	"#.\xee\x0a2g\x10\xaf\xb8\x83G\\]q\x0e\xde" +
+	"u\xd7\xcczc\xd6\x0b\xecz\x819\xe2\xc2\x1c\x1d\xc1" +
+	"[\xefy\xde\xaaz\xdf\xea\xean\x82\xee9\xfb_\xd7" +
+	"SO\xbf\xef[\xcf\xf5\xf7<\xcf\xdbV\x13\x8cy\xda" +
+	"}_\xc8DP\x0eyk\x8a\xa7\x8d\xc2\xfd?\xf9\xe9" +
+	"\xe5\xd7\x13\xa5\x01\xc4\xe2-\x1d\x1f=\xbe\xef7\x7f\x1a" +
+	"%^Q\"D>X\xb7M>\\'\x11r\xf6\x87" +
+	"u7\x03\x81\xe2\x97\x8f^\x9a{0\xdc}\x03Q&" +
+	"\x80@\x88\x17\xf0\xdd}\xe3\xa7\x03\x01y\xd7\xf8\x87\x09" +
+	"\x14\xdf\xfbx\xef\x81M\x8b\xa7\xde\x88\xeb\x81c=\xe4" +
+	"\x94\x17\xd4?*+\xf5\xf8\xeb\xe2\xfa\x15\x04\x8ao\x1e" +
+	"\xdd\xdc\x95\xf9\xcc\xbf\x8e\x04'\x00[\xad\xbe\x91\xaeV" +
+	"\x1f%PT\x0fe\xbc\xab\x97\x05\xd6\xe1~\"!\x1e" +
+	"d\x18\xad\xa7\xdb\xed\xaf\xc7\xedn\x12\x0e\x1a\x17\xee\x9c" +
+	"\xb5\xce\xb5\x1d2\xca\x05\xdf6y\x95\x0f\x7f\x8d\xf8\xa2" +
+	"\x04\xde7.\xd9yU\xfe\xf6\xf5\xca\x04\xc0\xcd\x04\\" +
+	"k\xb3o\x1c\xae\xb5\xd5\x87k-\xfa\xe7\xd8/\x1e>" +
+	"\xfb\xe6\x0d\xc4\xe2\xa0\xc79\xb7\x81\x1eg~\x03r|" +
+	"\x11\xff]\xf7\x9bw\xef\xdb\x88\xbb\xd5\xb8?\xee`\xc3" +
+	"\x1f\xe4#\x0d\xf8\x9f\xc3\x0dTXu\xcb\xfe\xfc\xf9\xf1" +
+	"7\x03\xbfDn\xaf[\xb4\x85\xc0]\xf2\xaa\x00r\x8f" +
+	"\x04\x9eG\xee\xfbozl\xf6_\\y\xfd/MY" +
+	"\xd0/=\xb7\xb1\x11\x88\xa78{\xf5s\xd1\x8f.\x98" +
+	"~\xabu.\xfa\xea\xccFz\xac\xd6F\x94\xd2\xd4\x0f" +
+	"^\xbeg\xd7\x8f\xfc\x9b\xdd\xc7\x12\xa8\xa4\x1b\x9f\x90\x17" +
+	"7\xe2\x7f\x94\xc6\x1f\x0a\x04\x8a\xf7\xbe>||\xd7u" +
+	"\x9fRn\x8f\x83\xbb\x06\xb9o\x0d\xed\x947\x87\x90{" +
+	"S\xe8}\xe4\xde>c\xc77\x7fs\xc5\x86\x7f,Q" +
+	"\xd1\xe9MTE\xa7\xe3\xe6\xff5o\xde\x89\xf3\xff\xf6" +
+	"\xe7[\x9d\xa7;x:U\xd1a\xcap\xde\xd2\xbd_" +
+	"\xb4\xc9\x9d\xdb\x9c\x0cu\x13[\x90!8\x11\x19\xb6m" +
+	"\xb8\xec\xe9M\x9f\xae\xbf\x17\x0f$\xb8\xa5\xda>\xf1." +
+	"\xb9s\"\xfe\xea\x98\xf81\x81\xe2\xd3?\x9f\xb9\xe9\xbd" +
+	"\x7f\xda\xb1\xbd\xc4\x02\xeb&Qi\x04'\xa1\x92ZW" +
+	"<\xf4\xc3\xbf\x7f\xfb\xd5\x1d%j|jR\x17r<" +
+	";\x09\xcdn^\xec\xdb\xdb\xeb^~\xf4~\x87\xa8\xdb" +
+	"\x9b\xa6\xa3\xa8\xa7E\x7f\x04\xef\xa7.|\xc8\xf1fR" +
+	"S\x0b\xbe\xf9\xf4\xf9TO\xf0\x17\xcf=d\xedK_" +
+	"A\x13]\xb4\xae\x09\x17\xbd24,]\xba&\xf3\xb0" +
+	"\x93Ak\xa2\x82JS\x86;\xbe\xf8l\xed\xf6y\x1b" +
+	"w;%\xf9\xa2\xc90\xda\x84rxnk\xef\xe0\xc7" +
+	"\xff\x10\x7f\xcc\xad\x18\xaa\xc6cM\xbf\x93O4\xe1\x7f" +
+	">o\xa2\xd6\xb5\xe5\xa5\xeb:n\xfb\xf2\xf9=n\xa9" +
+	"Q\xeeU\x93w\xcak'\xe3\xaf5\x93Qj#\xff" +
+	"\xd9\xe9}\xf4\xe8\x89g\x90\xb9\xd6\xad\xf3\xc5S~/" +
+	"\xabSp\xe9\xa5Sn\x14\x09\x14\x1b\x97\xec\xf9\xa8k" +
+	"\\\xf3\x0b\xc8-\xb9\xb9;\xa7\xdd%\x9f7\x8d\x9a\xe7" +
+	"\xb4\xd3\x91{\xfe\xdf5\xfdQ\xd8\xd3\xf2\x0a\x0968" +
+	"\x02\x08\x019\xd9\xbcS\xbe\xba\x199\xd3\xcd\x92G>" +
+	"q\x96DHq\xe6\x89\xfe\x96\xad\x13\xbb_)1\x97" +
+	"\xb3\xa8\x14\x0e\x9f\x85RH\x81\xef\xfe\x1f/z\xe2\xdf" +
+	"\x9cb\xaa\x9bA\xed)8\x03\x19\x82\xa7\x1d;\xed\xb2" +
+	"\xaf.\x7f\xcd\xc9\xd0>\xa3\x1b\x19:)C\xe0\xa3\x1e" +
+	"\xe57Gn\x1bu(q\xe9\x8cq\xa8\xc47\x97\x9d" +
+	"q`g\xfb\x8b\xa3\xaeh1\x1f\xa4ZB\xe4\xf93" +
+	"\x1e\x95/\x9e\x81\xec\x0bfP\x97\x8c<~e\xf3m" +
+	"s.x\xdd\xb1\xd0\x84YM\xb8\xd0\x19?~\xed\x99" +
+	"\xd7\x176\xbd\xe1<\xc373\xa9M{g\xe1\x19f" +
+	"\xdc\xf8\xf0\x96\x9f\xbd\xac\xbf\x89;\xf9\\q\xe9\xccY" +
+	"\xb7\xc9\xad\xb3\xf0/\xb3fQ\x1f{\xeb\xce\xbb.>" +
+	"\xf6\x873\xderF\xb9\xf6\xd9\x02\xae\xd61\x1bM\xfa" +
+	"\xb6kv\xcb\xe7\xfd\xf7\x92\xb7\x9d\xb65:;B\xc3" +
+	"\xe0l\xb4\xad\x1b\x9f\xd3/Y\xd8\xb2\xf6PEc\xe8" +
+	"l}B>\xaf\x95j\xac5\x8c\xdf5_\xf9\x7f\xef" +
+	"}\x11Yw\xd8\xad_\x1a\x98\x949/\xc9K\xe7 " +
+	"\xf7\xe5sh\xbc\xd8\"\x7f\xb5x\xe9\xa2\xec'\x0e)" +
+	"\xbc\xd8F\xc5\xa9\xbc\xe4\xeb\x90\xf7\xef\xfb\xa4\xc4\xd3v" +
+	"\xb5Q_\xdc\xd3\x86\xe7\xdar\xfd\xdd\xb7\x17\"\xbe#" +
+	"\xee\xecB]{B\xfb\xef\xe5i\xed\xf8\x9f)\xed\xf4" +
+	"\\\x93\x1f\xab\xd9\xfb\xef\xbb\xffX\xc6M\xed\xae=\xb2" +
+	"M\xee\x8c wG\x84\x9ek\xf8?\x16\xff\xcb}\xb7" +
+	"l?\xe6\x14\xca\xd5s\xa9%\x8d\xcc\xc5\xcd\x07\x7f\xd0" +
+	"\xf6\xce\x0f\xfe\xf2\xbe?ULEo\xcc\xdd&\xbf;" +
+	"\x17\x7f\xed\xa7\xcc;\x16\xfd\xb5\xb8lK\xe1s\xa7F" +
+	";:\xa8\x88\xcf\xed@\x8d\xca#\xa7\xff\xea\xc0YK" +
+	"\xff\xec\x10C\xba\x83\x1a\xc3\xa6\xb7\x1e\xf8\xff\xe3\x7f\xb5" +
+	"\xf5\xb8S}\x8b;\xa8\x14\x96v\xa0\xf7}\xf5\xc4u" +
+	"\x07\x9f~z\xe1\x09\xc7_;\xe6\xd1\xa8\xd2\xf3\xca\xbf" +
+	"\xe6/\xbdi\xf7Wn\xbf\xa4v2e\xde\x13\xf2\x99" +
+	"\xf3\x90{\xda<j'\x97\x86\xef\xea\xbc\xf7\xdeW\xbf" +
+	"u'\x14S\x9a\x9d\xdb\xe4)\x9d4bu\xde\x0c\xa4" +
+	"\xb5\x98\xd7\xd2YC\x8b\xcf\x81\xb8\x9a\xcb\xe4\xba\xfa\x0c" +
+	"I5\xf4\x1e\x00e\xb2\xe8!\xc4\x03\x84\x04wG\x08" +
+	"Q\x1e\x11AyE\x80 @\x08\xb5\x18|\xb1\x8b\x10" +
+	"e\x9f\x08\xca\x01\x01\x82\x82\x10B\xe1\x06\xdf\xed%D" +
+	"yG\x04\xe5\xb8\x00 \x86\xf0;\x83\x9f\xe3\xbf\x8f\x8a" +
+	"\xa0|-@\xd0\x03!\xf0\x10\x12<\xd1O\x88r\\" +
+	"\x84>\x0f\x08\x10\xf4B\x08\xbc\x84\xc8\x00\xdd\x84(_" +
+	"\x8b\xd0W\x8b\xe4\x1a!\x045\x84\xc8^\xe8%\xa4\xcf" +
+	"\x03\"\xf4\x05@\x80p\\M\xa5th \xd0#\x02" +
+	"\x04\xb8\x02\x09 1\x9a\xd6\xd2\xd9\xfcH\xd5\xf7\xc5\\" +
+	">\x1b\xd7t]#\xe0X\x84\xe5l\x93)\x9cJf" +
+	"\x86t\xa8%\x02\xd4\x12(&4=\x9eO\xe6\x0c\"" +
+	"e\xf3\x8c\xbaZ7\xd4\xbc\xa1%\xc0K\x04\xf0\"\x0c" +
+	"\x89\xc7\xb3\x85\x8c\xa1\x11\xe04[\xbc\xa2%^-?" +
+	"\xac\xe5\xe7\xe4\xf2\xd9\x81dJk\xeeQ\xf3\x92\x9a\xd6" +
+	"\x95z&\xeb\xf9(\x81\x98\x08\xcaB\x01lQ/h" +
+	"!D\xb9@\x04\xa5\x07E\x0d\xa6\xa8/n\"D\xf9" +
+	"\xa9\x08\xca%\x02\xac\xd65]Of3PG\x04\xa8" +
+	"#\xe0\x1fJf\x12PO\x04\xa8' f\xf4\xb2\xd3" +
+	"X\xca\xee\xd5\xc2\x03\x05]K\xa0\xbak\xd9\x11f\xe1" +
+	"v\xcd\"(m\xfc\x08\xadx\xac\x99\"(s\x05\xf0" +
+	"\xc7\xb3\x09\x8d\x09!\xad\xe9\xba\xba\\\xb3w\xab\xf2\xc1" +
+	"\xc3ImEs\xaf\xa6\x17R\x06\xe8\x8a\x87\xed\xe5\xc3" +
+	"\xbdjEPB\x02\xf8\xaf\xd2\xb3\x19\xf0\x11\x01|U" +
+	"\xd7I'\x97\xe7Uc,\xc11#]\xd0\xcb\x85\x14" +
+	"\x14<\xa6\xe4\x14\xe4\\(\x82rY\xb9\xe4\x8a\xcb\xb3" +
+	"\xf9l\xc1Hf\x08h6m\xb5e0\xcc\x1a\\R" +
+	"<?+\x152\x06\xca\xd0\xf1]\x8d\xfc\xbb\x80\xaf~" +
+	"\x12\xe1\xf4\xa8y5\xad\x13\xf2\xbdl\xa1\xb7\xfa\x17\xf9" +
+	"W\x0c\xaa\x06\xd3\x8e\x9a_^Hk\x19\x03m\xff\xe4" +
+	"\x1aKf\x06\xb2\\c\x8eCuU8\xd4\x12\xa7\x98" +
+	"\xadC)\xd3\xf9\xa1\xa2:]\x94\x1f#\x97\xbcT\xcb" +
+	"\xebI\"f3\xb6X\xa5\\2Q&b\xc1<S" +
+	"\x8f\xa9\x81>C\x15\xcb\x82S\x97\x15\x9c\x9et\xe8}" +
+	"\x0fJ\xe9\xb7\"({\x1d\xc1\xe9)\x14\xe7\xe3\"(" +
+	"\xfbxpz\x06\x0f\xf9\xa4\x08\xca\x0b\x18\x9cD38" +
+	"=\xdbo\x85\xb6\xd706yhl\x0a\xbe\x8aa\xec" +
+	"\x05\x11\x94\xd712yid\x0a\x8e\xe2>\xaf\x88\xa0" +
+	"\xbc-@4SH\xf7ky\xfb\x13\xfc\xa9\xe407" +
+	"\xa1x^S1TX\xcfRA\xd7 \xc0\xd3?\x01" +
+	"\x08\x10(\xc6\xb3\xa9\x94\x167\x92D\xcaft\x9b7" +
+	"\x9cS\x91\xdbV\xe7\xa0\xa6\xe6\xca\xec\xc9\x0e\xdeI\xd1" +
+	"\xd0P<S\x99xF\x9b\xf8\x09\x99x\xde@I\xbc" +
+	"&\x82\xf2\x8eC<\xfb\xf1\x03_\xb7\x02\xbah\xc9\xe7" +
+	"]\xfc\xc0\xb7EP>@\xf9\xd4\x9a\xf29\xd8bE" +
+	"\xf9C\x02\x80\xd7\x14\xcf\x87H; \x82\xf2\x09\x8a\x07" +
+	"L\xf1\x1cF\xe2\x07\"(G\x05\x08JB\x083P" +
+	"\xf0\x08\x8a\xfc\x90\x08\xcag\x02\x88\xb9x5\x11\x85\xb5" +
+	"L\x82?\x95H\xd3\x9fJfX\x00\xf2\x0f\x142q" +
+	"\xdb\xb0\xfc\x18U\xed\x87*B\xael\xee\x99lB\xd3" +
+	"M'\x04\xbd\x0a\x8fn\xa8\x06\xe3q:{7w\xf6" +
+	"\xb2\x80\xe2R\xd1yF\xd4P\xe3\x83f\xcc\x9di/" +
+	"!\xd7a\xe6\xe3).\x08\x02\xd5\x94\xec\xa3\xf4Z\xa4" +
+	"\x87\x90.\x88TYr\x90\xa6\xc4\x00\xd2'#]\xf4" +
+	"P}\xc9\x93\xa0\x8b\x90\xbe\x10\xd2\xa7\"\xdd\xe3\xa5*" +
+	"\x93\xa7\xc0tB\xfa&\"\xbd\x99f\\\xd1\xcc\xb8\xd3" +
+	" BH\xdfd\xa4\xcf\xa4)\xd7c\xa6\xdc3)}" +
+	"*\xd2g#]\x1aG\x95'\xcf\xa2\xeb4#\xbd\x0d" +
+	"\x04\x80\xda\x10 &n\xa5\xdb\xceD\xf2\\d\xaf\x83" +
+	"\x10\xd4!\x1a\xa3\xec\xb3\x91~\x0e\x94\x0b\xa7,\xb2:" +
+	"S\xb3E\x8b\xe6\xb2\xa9d|\x84E\x09\xdd`Q\"" +
+	"\x9c\xd2T\xee\x19\xe1\xc1lv\x88y\x8d3\x9a\xb8\xa2" +
+	"\x8f4\xa4\x8d\x94\xa5\x19\xa6\x1e?\xaa\x07\x953\x97)" +
+	"g),!\xa4\xef\x0a\xfc\x8aA\xe0n$k\xf4\xeb" +
+	"\x96!=\x05\xdc\x93\xe4$\x15^\x02\xe99\xe0\xce$" +
+	"\xa7)}\x10\xe9\x06U\x8e`*\xe7j\xe8'\xa4/" +
+	"\x87\xf4k\x80\xb9\x94<Bu\xbc\x12\xc97\x00\xf7*" +
+	"y\x0d\xb5\x89k\x90\xbe\x0e\xb8c\xc9k\xe9\xf2\xd7\"" +
+	"}\x03\xd2kES9\xeb\xa1\x85\x90\xbe\x1b\x90~\x0b" +
+	"U\x8e\xc7T\xceFz\xfcuH\xbf\x03\xe9\xe3\xbc!" +
+	"\x18\x87\xc5=\xe5\xdf\x80\xf4\x1dH\x1f_\x13\x82\xf1\x84" +
+	"\xc8\xbf\xa6\xe7\xd9\x8e\xf4G\x90^/\x85\xa0\x9e\x10\xf9" +
+	"AJ\x7f\x00\xe9\x8f\x830vp\x0f\x17\xd2\xaa>\xc4" +
+	"\x9e\x06R\xearn\x01\xf1\\\xe1'\x9aj\x14\x88\x94" +
+	"\xd7tGV\xa6+f\x09dl-\xae\xee/$S" +
+	"\x89\x05\x0c\xe6\x84\x8d\xec\x90\xc6\xde\xfas\xaa1\xc8\x14" +
+	"\x1e_\xc1\xd8\xfcj~9\x83}Hk\xa8lv\xc5" +
+	"\\J\x8dki-C\xc0(\xcbJ\x95B\x07M\x95" +
+	"\xa2Q\x11\xdc4\x0b\x18\xb3t\x83\xc3MV\x89Y\x98" +
+	"\xb4\xf2\xca\x16\xa0dh\xe7;\x86\x9c\xca\x8b\xf5j\xba" +
+	"\xbf\x90*=h\x84\xaf\x16\xd6\x93\x99\xb8V\x0d1." +
+	"L\x8a\x99!\xf4\x8e\x00\xfb\xb3\x8aG\xb9B\x04e\x90" +
+	"\xc7\xad\xa0\x86Yy\x99\x08J\x8a\x07\xad`\x12\xb7I" +
+	"\x88\xa0\xe4x\x02Nc6\x18\x14A1\xca?$j" +
+	"\x0c\xe655Q\xd9R*zq\xe9\x17'\xf2j2" +
+	"\xc3\xe2\xf5\x18\xb8\xcaF\x8a\x09<p\xcc<\xb0\xda\xc2" +
+	"?\xadL\xca\x15\xca\x88Z\xd3\x9e\xfc\x85L\"\x0b@" +
+	"\x04\x80\xeag\xd3\xe2I\\No\xee\x8dR\x90\xa5W" +
+	"B\xe01~\xc0sQ\xa2\xe7\x88\xa0\\PfL\xac" +
+	"<\xb4\x0a\xa0\\2\x93\xd1\x12c\x1c@O.\xcf\xa8" +
+	")j\xb6R\xca\xa8\x9a\xf2\xcc\x8f\xc6\xac\xe7G|Z" +
+	"\x85\xcdF\xcd\x9a\xde\x1c5\x81\xac\xf3k\xbay=\x11" +
+	"\x84\x98UPL\xe7\x05\x85[\xb4\x92\x9aJ\x8d%>" +
+	"\xaaZ\xe6s\x8e\xcd\"\xce\xcd\xec\xea\xa5\x85o\x16N" +
+	"g\x87\x1d\xb8\xc2\xc8f\x87\xc6(\xd6\xcc\xb4_\xc9\xbf" +
+	"K\xdc\x06\xb9 \xc0;\xe5.\xb8a!\xd9\x0bmI" +
+	"\x11\x17\x8cm\xaa\x04c\x9b\x9c0\xd6*_\x9e\xea\xaa" +
+	"\x00c[\x9c0\xd6k\xc1X\x94\xfb^\xabl\xb7\x12" +
+	"~\xf0\xc5\x88\x03\xdb\xda8\xed\xd5\xe9\x1c\xdb\x8aI&" +
+	"\x1c\x07:\x8b\xe2\xe7\x15\x98\xf3\xf9W\xa8IVT\xb8" +
+	"\xb38\x8a\">4\x06\xd4u\xc5\x95\xbf\xd2\xfc\xc9\xe5" +
+	"\x83\x86+\xb2LwF\x16K&Z\x84G\x16\xb0\xa0" +
+	"k\xb2\x9b\x07\x96\xa0\x08Vd\xe9\xe2\x91\x85\x06\x0b;" +
+	"Q\x0c\xab\xa9\x82V\xed\xf0\xd1\x15\x1a\x1e\x04\xc6\x13\x01" +
+	"\xc6\x97\xab\xaf\xcf\xb4\xd4\x05\x99\x01\xc8\xe2ac\x0c$" +
+	"\xec\x82&g\x16d\x08n7\xcd\xb2\x8f \xfdI'" +
+	"\x82\xdbCA\xc5\xe3H\xdf\x07L\x93\xf234\xf9>" +
+	"\x89\xe4\x17\x807L\xe4g)}/\xd2\xdf\xa1\x00N" +
+	"0A\xc2~\x9a|\xdfF\xfa\x07\x14$\x88&H8" +
+	"HA\xc2;H?\xe4\x04\x09\x1fR\xfa\x01\xa4\x7f\xe2" +
+	"\x04\x09\x87)x\xf8\x00\xe9G)H\xa85A\xc2\x11" +
+	"J?\x84\xf4\xcf(H\xa83A\xc21\x8aY\x8e\"" +
+	"\xfdk\x0a\x12\xbc&H8A?\xeb8\xd2=\x02\x82" +
+	"\x84\x1a\x13$\x80\x80\xfb~\x8d\xf4Z\xa4\xfb<!\xf0" +
+	"\x11\"{\x85.Bz\x05\x11\xfa\xea\x91\xdc\xe0\x0dA" +
+	"\x03\xe2a\x01?\xab\x16\xe9\xcdH\xf7K!\xf0#^" +
+	"\xa5\xf4\xa9H\x9f-\x94\x18kI\xf9h)\xb5\x87\x88" +
+	"\x9cX\x02\x09*\xc2\x80S@\x19\xee\x9e\x8f\xd5\x8b\xb2" +
+	"!\xe8)t\x8dx\x87A\xe4\x00\xc7]\xfcDM\xb3" +
+	"c\xf5r\xc5\x96\x15\xeb\x9aZ\x18\xe2d\xed'\xbbU" +
+	"\xa1\x8a\xa9\x14\xda\xed9\xccnG(t7P1\xd7" +
+	":\xc1\xed*\xaax\x8e>\xad\xb2^^C\x0d\x91\xa3" +
+	"OQ0\x0dw-\xa5s\xf4i\x15\xd3e\xe8\xd3\xaa" +
+	"\xa7\xe5\x8d\x94\xce\xd1\xa7UR;\xd1\xe7\x9d\xd4pk" +
+	"L\xc3\xddD\xe9\xb7 }\x8b\xa3\xf2\xd8L\x8fy\x07" +
+	"\x92\xefqV\x1ewS\xfa\x9dH\xdfN\xedV0\xed" +
+	"v+\xa5o\xe1\xe0V\xb4\xc1-\xd2\xefA\xfa\x03\x14" +
+	"\xdczL\xbb\xbd\x8f\xd29\xe8\xf5yM\xbb}\x90\xd2" +
+	"w \xfd\xb7PV\xfc\x873\x054\x0b\xdb\xf2\xd4\xfc" +
+	"\xf26\x96q\xd4\xfc\xf2v\xe7C\xc4\xf9p\xb6\xf3a" +
+	"\xae\xf3\xa1\x83\x19Y\x7f*\xdb\xdffC\x1f\xfa\xd4^" +
+	"\xf2\x14)y:\xbb\xe4in\xc9SG\xb52\xa8O" +
+	"\xf3c\xea3#\x9c\x97\x10\xd6\xdd\x07{\xfa)\x1f\x83" +
+	"\x16\"\xc8\x1f\x82\x04\xc0\xe6a`\xb7\xc7\xe5\xfdp\x11" +
+	"\x11\xe4Q\x90@`31\xb0G2\xf2\xb3\xb0\x84\x08" +
+	"\xf2S \x81\xc8\xfa\xf3`\x8f\xdb\xe4]\xd0E\x04\xf9" +
+	"\xd7 \x81\x87Mv\xc1n\x8e\xcb\x9b\xa1\x9b\x08\xf2F" +
+	"\x90\xc0k\x8fj\xf9\x80\x98Z\xa7 \x17@\x82\x1a6" +
+	"*\x05{8I\x0b3A^\x0a\x12HlB\x08\xf6" +
+	"DNV\xe8\xdb\xf9 A-k\xd6\x83\xdd\xcf\x97;" +
+	"\xe9\xdbV\x90\xa0\x8e\x0dZ\xc0\x1e\"\xca\xd3\xa0\x97\x08" +
+	"\xf2$\x90`\x1c\x9b\xd3\x80=a\x92}0\x9d\x082" +
+	"\x80\x04\xe3\xd94\x04\xec\xb1Q\xf0\xf3\x08\x11\x82\x87%" +
+	"\xa8gS/\xb0\xa7[\xc1w\xbb\x88\x10\x1c\x95\xc0\xc7" +
+	"f\xea`\x0f\x950\xbf\x0b\xc1=\x124\xb0\xd1/\xd8" +
+	"\xc3\xc3\xe0\x83\xb8\xe6V\x09\xfcl\xf0\x0a\xf6\x805\xb8" +
+	"\x09\xff\xb7^\xf2'3\x03\xd9\x18\x14m\x88G\x08\x89" +
+	"\x95F\xa7\x18DM\x94\x18\x83\xd5V\xe35\x06\xfe\xe1" +
+	"\xa4\xb6\"\x06aZ\xf5\xc4 L\x91X\xcc\xeaR\xc5" +
+	"0\xe8\x99\xc0\x96\x80\x1e\xc3\xa0\x8c\xefhN\x8dQ\x10" +
+	"\x11\x1f\xd2c4\xe9\x0e$SZ\xcc\x82M1Xm" +
+	"\x05\xaf\x18\xf4\xc0IpX|\xc8\xec\xbf\x88\xff\xdbb" +
+	"\xc8Z\xcbF\xbf\xd5:\xd2\x86\xb6\xd2(\xf3\x11O5" +
+	"\xe8kvKu\xe2\\m\x09\xed\xe8\x822QpE" +
+	"\xfe\x00\x9f\xaf\x9d\xb41\x95\xb3q\xae\xa1\x13\xe2\xf6\xd3" +
+	"\x8b\xb50\xed\xbe[=\xbf\xfab\xd1l\xfau\xf1\xa6" +
+	"\x9f\x0f\xbe-Z]\xbf\x8bx\x83\xcf'|S\xb4F" +
+	"6\xdd\xbc\xc3\xe7\x13\xbf.\x9a\xe0\xc9\xd9\xe2\xf3y\xbe" +
+	"*\x9a\x88\xd2\xd9\xe4\xf3y\xbf,\x9a\x90\xf2p\x84w" +
+	"\xf9|5'\x8a&\xa6<\x12\xe1m>\x9ft\xbch" +
+	"6\xff\x8e-\xe1\xc3\xa0\xa8j\x18j|\x10\x02\xfc\xae" +
+	"\x81%\x09\xf3\x85\x96 \x84@\x80\xdf[0\xdf\xae\xce" +
+	"kth\x01\x01~\x8b\xc4|\xe3\xc7\xf4\x0b\x01~S" +
+	"\xc0\"c\x8e\x86\x00\x9fW\x9b\xe4p^\xcb\xa5F " +
+	"\xc0\xe7\x89\x16]\x1b\xd62\x06\x04\xf8\x1c\xcd:\xd5\xf7" +
+	"R\x1f5}V<\x8c1\x0e\xaaT\x9a;m\xdb\xe2" +
+	"\xab\x16\xb5\x17\xeb\xa0\xb9;W\x08>/\xc3,\x95p" +
+	"&w\x95f/\xde\xd1\xb2;W\x1aE\x87\xbc\xa3e" +
+	"w\xae\xdc\x1d-\x8f\xc7L\xee\xee\x8e\x96\xd7j]]" +
+	"M\xd7I!}%M\xee5fr/\xc0E%`" +
+	"C\x92\xcc\xe4\xbe\x8a\xa2F\x0e*j\xad\xec\xbe\x96\xf2" +
+	";ZWuv\xeb\xaa\xb7\x04$\x8c\x1bgf\xf7M" +
+	"\x14\xcc0\x90\x10\x1c?\xde\xcc\xee\x9b\xe9:\x1c\x0d\xd4" +
+	"\xd7\x9b\xd9}+]\x87e})\x9e+\xf04;b" +
+	"8\x00Z\xb6\xff*-np\xa4\x17\x1fT\x1d-\xfa" +
+	"\x12\x14\xb8\x1a\x8b\xa3\xde\x02\x0fA\xf8|\xfe\xa0\x9aA" +
+	"sv\xd2\xfa\xb4\x94F\xc4\xb8QB\\\x98\x8d\x0f\x95" +
+	"1\xa64\x8d\x00k\xfbG\x91\xb6`Q\xe9\xfaj*" +
+	"\xe5\xfe\xdb\"cP#\x90\x1f#\x14\xe6\xec\x1e\x89N" +
+	"\xbe\xdb8\xedZk\xce\xd3\xf5\xdd\xc6i\xa7\xd6\x9e\xe0" +
+	"\xfd\x91\x9e\xf0\xc9\x1b\x0av\x8d\x8fg\x9b-\x82r\xce" +
+	"\xa9\x1d\xc3\xed<?\xcbF\x13\xda\x82\xcc\x00-\xebB" +
+	"l\xafU\x18\xf2V\x8a\xa0\xdc\xe0\xd8k\x0d\x1e\xe0\x1a" +
+	"\x11\x94u\xbc\x06]\x8b\x8c\xd7\x8a\xa0lp\xd4\xa0\xeb" +
+	"1\xe4\xae\x13A\xb9\xc31\xfb\xbe\x15\x05\xb6A\x04\xe5" +
+	"N\x01\xfc\x195\xcdkQ5\x91\xc8c-j\x17)" +
+	"\xf1\x1c/\xb9\x9dy\x9a\x15\xabWe\x93\x19\xad\x1c\xed" +
+	"\xbb{\x0d:!c\x8c\x1b\xc0\x1e7DJ\xc7\x0d\x82" +
+	"=n@\xf0]\x8f\xf4\x89\x8ebu\x02e\x0f\xb0)" +
+	"\x81]\xac\xce\xa2t:%\x889\x8b\xd5s\xe92\xe7" +
+	" \xfd\x12\x1a\x16\xf6\x9aaA\xa1\xf4\x85H\xbf\x8c\x86" +
+	"\x05\x8f\x19\x16\x16\xd3\"\xf3\x12\xa4/\xa3a\xc1k\x86" +
+	"\x85\xa5t}\x1e\xd6\xeaj\xcc\xb0\xa0\xd2uXX\xfb" +
+	"\x0e#%kx\xc0j+va\xd0\xba\x0e\xa0'1" +
+	"\x18\xb0\xd7\xec\xce\x9e\xf9\xda\xd5\x8fc7\xb4\xac\xb7\xe9" +
+	"l^c\xe6\xfe\xbdg|\x15\xc6\xb3\xf6\xcc\xf8\xa4\xb9" +
+	"\xc7\xee\x7fV\xf6\x1f\xe6>]\xd5\xfbqvO$\xc0" +
+	"o\x93UnnYcZ\xd6\x1dq\xb8QW%7" +
+	"\x9a~\xaan\xb4\xc4\xe9F\x82\xe5F\xdd\xdc\x8d\\\xe5" +
+	"\x97\xb3\x17\xe0\x1f\xcc\xea|\xfe}*\xc5w\xf9-\x09" +
+	")\x97\x1aq;P\xa4\x8a\x03u\x95:\x10\xd8\x0e\xd4" +
+	"\xe4t V5O\xa0t6\xc7\x03+\xafN\xa2\xcb" +
+	"\xf31\x9e}Af\x0a\xa5\xf31\x9e}C\xc6=\xc6" +
+	"\x93D\xd3\x81\xdcc\xbcZ\x8f\xe9@\x0e\x07m\xa3\x0e" +
+	"\xe45\x1d\xa8\x95\xd2\xd9\x1c/\xac\xe5\xf3\x99,\x8b6" +
+	"\x83*\xf5\x1f\xebQ\xcc\xb32V\xccG\xfeO\xaa\xd3" +
+	"\x8a\x1dl\xbb\x1e\xa8\x96\x1f\x84S0\xf0R\xf3)K" +
+	"\x0d\xaa\x94>\xa5K2\x8d\x8eK2\xce\xc0>\xe6\x0d" +
+	"\x10\xd6f\xef\xd5\xc2z!u\xaaS$v_\xf3\xa4" +
+	"S$\x1a[\xc6\x84\xa0\x94\xc9\x8e\x15\xd5\xa6;v\x0f" +
+	"\xb6\xd7\xd1o\xb5\xfb\xd2\xe9n\xdeo\x0d\x8a\xf7\x98\x9e" +
+	"{5J=%\x82\xb2\xf2;\xde\xb5\xf1\x10\x01<\xb4" +
+	"\x11\xa6\x17\xd2\xda\x18`\xc1\xbe\x15d\xe3g\xb7\x02/" +
+	"\xd0\xa2&\x9ap\xa3\xe3\xae*\xe8\xb8\xa5\x0a:\xee-" +
+	"\x9d\xeb\xd6\xd8s\xdd\x96\xd2\xb9\xaed\xcfu\x9b\x9c(" +
+	"\xd8\x9e\xeb\x16(;\x1b\xf7\xb2\xb9\xae\xbb\x13g\xb7l" +
+	"\xdd\x9d8\xbbe\xbb\x86\x82{\x0e\x9a\xed\xb9\xae\xab\x13" +
+	"\xd7>.\x06&:^O\x17\xe2h\xda\x1e\xecn\xa4" +
+	"\x1b\xf3V\x9c=\xd8\xbd\x95\xf23\x94m{\x09\x1b\x9d" +
+	"$\xd3|NXA\x97\xfe\x81|6\xcd\xa2\x85\xc1\xe2" +
+	"H\xc9\xed\xb4h^S\xf5,\xeb\xb7\xd2~\x00\xbf\xc1" +
+	"\xb1b\x90\xb5\xedK&5\xe1\xa1LvE\xc6\xb6\x8a" +
+	"h\xbf6\x80)\xd6\xea\xd9\x87\xd5\x01C\xcb\x97u\xf0" +
+	"-[\x98?,i\xe6m-\xc7\xf0\xa5\xa5\xd2\xf0\xa5" +
+	"\xd19|\xb1.5=\xd5\xc8\x87/v\x10\x0f>\xd3" +
+	"\xc8\xa7/V\x04\x0f>\xdbRi\xf8\xd2\xe8\x1c\xbex" +
+	"\xac\xe1K#\x1f\xbe\x98\xa2\xb1\xe4\x04lz\x0e\xaa-" +
+	"S\xe8\xe7\xe2\xd7V\xb2\xbc\x06lP\x03,\x8d\xfdO" +
+	"\x00\x00\x00\xff\xff\xadN\xb0r"
 
 func RegisterSchema(reg *schemas.Registry) {
 	reg.Register(&schemas.Schema{
 		String: schema_d1f2a7c4b8e63590,
 		Nodes: []uint64{
+			0x83594846ab01d116,
+			0x84421fad7056b2fa,
 			0x87205595e0c0e7de,
 			0x880ff46e3a99f0d6,
 			0x8810607f056ee861,
 			0x8829aa4774e1028a,
 			0x899300726aaa5474,
 			0x8c8f33af7e40bb4f,
+			0x8dc49dd642c263f7,
 			0x8e10d6f8f5f66009,
 			0x8e835f2b2cb68aab,
+			0x912244e63fc67f2c,
 			0x990f3cb1a0cbe420,
 			0x99ee82b1f876d4a3,
 			0x9f8c5c5efda827a4,
+			0xa17b7a43f93636e3,
+			0xa2391330f7c05d41,
 			0xa389ee95bf588ca2,
 			0xa4a8b3de95287bbf,
 			0xa8cdd89b37ae772d,
@@ -5741,15 +7312,20 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xae476cdf013c3f21,
 			0xaec67e11506cc7ee,
 			0xaf6e81560776145f,
+			0xb58d36a485f4f794,
 			0xb6639ee76852a1c6,
 			0xb9c7fa923582ca9c,
 			0xc1f9f0b20539e279,
 			0xc8240a3ae6b95a12,
 			0xcc2ab902ea1a8645,
+			0xcc4218a12a62f928,
+			0xcfba4f3eab0d016c,
 			0xd059fb5816f11611,
 			0xd192eda75150e610,
 			0xd1c931aae01b60d6,
 			0xd4442e92245fb832,
+			0xd51a4cd4c1d03e1b,
+			0xd673cb4e9caf8727,
 			0xd71bdaf14d9a98d7,
 			0xd85aef4113b57c92,
 			0xe8852a4c5473c687,
@@ -5759,6 +7335,7 @@ func RegisterSchema(reg *schemas.Registry) {
 			0xed0d3275939d839c,
 			0xedeab5d3c006b61c,
 			0xf1a490a9be55db76,
+			0xf2a94b2fdc302f68,
 			0xf5759c60035b4fa8,
 			0xf65d26e096177913,
 			0xf8a1960b23acd795,

@@ -67,6 +67,9 @@ func TestCalls(t *testing.T) {
 func TestPseudoCalls(t *testing.T) {
 	api := read(t, "api.md")
 	for nr := uint32(wire.NrPseudo + 1); nr <= wire.LastPseudo; nr++ {
+		if wire.Name(nr) == "" {
+			continue // not a call: numbers are given out in groups
+		}
 		if row := fmt.Sprintf("\n| %#x | `%s` |", nr, wire.Name(nr)); !strings.Contains(api, row) {
 			t.Errorf("api.md has no row %q", row)
 		}

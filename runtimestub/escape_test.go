@@ -8,7 +8,7 @@ import (
 )
 
 // mayAllocate are the files whose code runs only on goroutine stacks with a P.
-var mayAllocate = regexp.MustCompile(`^(runtimestub|wire|\./wire|\.)?/?(wire/)?(attach|address|join|spawn|session)\.go:`)
+var mayAllocate = regexp.MustCompile(`^(runtimestub|wire|\./wire|\.)?/?(wire/)?(attach|address|join|spawn|session|account)\.go:`)
 
 // TestNoAllocation asserts what doc.go says of the code that runs for a
 // system call: the compiler puts nothing of it on the heap.

@@ -96,6 +96,13 @@ func onEvent(frame []byte) {
 		}
 	case wire.EventLabels:
 		findLabels()
+	case wire.EventAccount:
+		accountOn()
+	case wire.EventAsk:
+		if !ask(e.A, uint64(e.N), e.B) {
+			const why = "it has too many requests already"
+			onTold(e.A, 2, unsafe.Pointer(unsafe.StringData(why)), uintptr(len(why)))
+		}
 	case wire.EventExit:
 		cas(&ending, 0, 1)
 		die(int32(e.N))

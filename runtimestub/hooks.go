@@ -25,6 +25,7 @@ func hooks() *hookTable {
 		traceback: onTraceback,
 		uncommon:  onUncommon,
 		inspected: onInspected,
+		told:      onTold,
 	}
 }
 
@@ -62,6 +63,14 @@ func onWrite(fd uintptr, p unsafe.Pointer, n int32) int32 {
 		return -int32(r.Errno)
 	}
 	return n
+}
+
+// onTold sends a part of what the server asked for, or why it does not get that.
+func onTold(number, state uint64, p unsafe.Pointer, n uintptr) {
+	c := wire.Call{Nr: wire.NrTold, Args: wire.Args{number, state}}
+	c.Blobs[1] = unsafe.Slice((*byte)(p), int(n))
+	var r wire.Reply
+	currentLink().do(&c, &r)
 }
 
 // onTraceback has the other processes print their goroutines. It may run in a

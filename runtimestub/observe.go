@@ -48,7 +48,7 @@ func observe(number uint64) {
 	o := (*observation)(ptr(observing))
 	o.n, o.nwait, o.done = 0, 0, 0
 	observeAsked = number
-	eachG(func(id uint64, pc uintptr, status uint32, wait string) {
+	eachG(func(id uint64, pc uintptr, status uint32, wait string, _ uintptr, _ unsafe.Pointer) {
 		o := (*observation)(ptr(observing))
 		if o.n == maxObserved {
 			o.send()

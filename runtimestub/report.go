@@ -10,15 +10,15 @@ import (
 // mapped memory, because there is no P to allocate with.
 
 const (
-	maxSites  = 4096  // distinct creation sites in a report; a power of two
-	maxListed = 50000 // goroutines in a list
+	maxSites = 4096 // distinct creation sites in a report; a power of two
+	maxList  = 4096 // goroutines in one message: a list of more is several
 )
 
 // workspace is the memory of a report; its strings point into the binary's
 // own tables.
 type workspace struct {
 	sites [maxSites]wire.Site
-	list  [maxListed]wire.Goroutine
+	list  [maxList]wire.Goroutine
 	hooks [32]uint64
 	frame [wire.MaxFrame]byte
 }
@@ -37,21 +37,30 @@ func report(all bool) {
 	var g wire.Goroutines
 	g.Created, g.Ended, g.Live = totals(&w.hooks)
 	g.Hooks = w.hooks[:]
+	collections, pause, heap := processUse()
+	g.Collections, g.Pause, g.Heap = uint64(collections), pause, heap
 
-	eachSite(func(pc uintptr, ended uint64) {
+	eachSite(func(pc uintptr, ended uint64, use unsafe.Pointer) {
 		if s := w.site(uint64(pc)); s != nil {
 			s.Ended += ended
+			s.Use.Add((*wire.Use)(use))
 		}
 	})
 	listed := 0
-	eachG(func(id uint64, pc uintptr, status uint32, wait string) {
+	eachG(func(id uint64, pc uintptr, status uint32, wait string, stack uintptr, use unsafe.Pointer) {
 		if s := w.site(uint64(pc)); s != nil {
 			s.Live++
+			s.Use.Add((*wire.Use)(use))
 		}
-		if all && listed < maxListed {
-			w.list[listed] = wire.Goroutine{ID: id, PC: uint64(pc), Status: status, Wait: wait}
-			listed++
+		if !all {
+			return
 		}
+		if listed == maxList {
+			w.send(&wire.Goroutines{More: true, List: w.list[:listed]})
+			listed = 0
+		}
+		w.list[listed] = wire.Goroutine{ID: id, PC: uint64(pc), Status: status, Wait: wait, Stack: uint64(stack), Use: *(*wire.Use)(use)}
+		listed++
 	})
 	g.List = w.list[:listed]
 
@@ -68,11 +77,11 @@ func report(all bool) {
 		n++
 	}
 	g.Sites = w.sites[:n]
-	frame, ok := wire.PutGoroutines(w.frame[:], &g)
-	for !ok && len(g.List) > 0 {
-		g.List = g.List[:len(g.List)/2]
-		frame, ok = wire.PutGoroutines(w.frame[:], &g)
-	}
+	w.send(&g)
+}
+
+func (w *workspace) send(g *wire.Goroutines) {
+	frame, ok := wire.PutGoroutines(w.frame[:], g)
 	if !ok {
 		return
 	}

@@ -30,6 +30,7 @@ type hookTable struct {
 	traceback func(level uint32)
 	uncommon  func(addr, length uintptr)
 	inspected func(number uint64, p unsafe.Pointer, n uintptr)
+	told      func(number, state uint64, p unsafe.Pointer, n uintptr)
 }
 
 //go:linkname raw runtime.remoteRaw
@@ -149,11 +150,20 @@ func totals(hooks *[32]uint64) (created, ended, live uint64)
 
 //go:linkname eachSite runtime.remoteEachSite
 //go:noescape
-func eachSite(f func(pc uintptr, ended uint64))
+func eachSite(f func(pc uintptr, ended uint64, use unsafe.Pointer))
 
 //go:linkname eachG runtime.remoteEachG
 //go:noescape
-func eachG(f func(id uint64, pc uintptr, status uint32, wait string))
+func eachG(f func(id uint64, pc uintptr, status uint32, wait string, stack uintptr, use unsafe.Pointer))
+
+//go:linkname ask runtime.remoteAsk
+func ask(number, what, arg uint64) (ok bool)
+
+//go:linkname accountOn runtime.remoteAccountOn
+func accountOn()
+
+//go:linkname processUse runtime.remoteProcessUse
+func processUse() (collections uint32, pause, heap uint64)
 
 //go:linkname symbol runtime.remoteSymbol
 func symbol(pc uintptr) (name, file string, line uint32)

@@ -60,6 +60,9 @@ type Config struct {
 	// Page is a page about the session, or about those of a master; where its Addr is empty
 	// there is none.
 	Page Page
+	// Account has what goroutines use accounted for from the start of a session, not only from when
+	// somebody asks.
+	Account bool
 
 	log  *slog.Logger // made by LogTo, and kept in book
 	book *book
@@ -143,7 +146,7 @@ func (cfg *Config) setLog(w io.Writer) {
 func (cfg *Config) session(id uint64) session.Config {
 	return session.Config{
 		ID: id, Name: cfg.Name, Space: &space, Log: cfg.log, OS: cfg.OS,
-		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, PostDelay: cfg.PostDelay, MoveEvery: cfg.MoveEvery, Exec: successor, Logged: cfg.book.Lines,
+		Hand: cfg.Policy.Hand, Ring: cfg.Policy.Ring, Lease: cfg.Lease, Delay: cfg.Delay, PostDelay: cfg.PostDelay, MoveEvery: cfg.MoveEvery, Exec: successor, Logged: cfg.book.Lines, Account: cfg.Account,
 	}
 }
 

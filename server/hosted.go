@@ -124,7 +124,7 @@ func (m *master) fork(h *hosted, files []uintptr, local bool, remote string, n i
 	}
 	argv := []string{sessionName, "serve", strconv.FormatBool(local), remote,
 		strconv.FormatBool(m.cfg.Policy.Hand), strconv.FormatBool(m.cfg.Policy.Ring),
-		strconv.Itoa(n), strconv.Itoa(int(m.cfg.Placement))}
+		strconv.Itoa(n), strconv.Itoa(int(m.cfg.Placement)), strconv.FormatBool(m.cfg.Account)}
 	pid, err := syscall.ForkExec("/proc/self/exe", argv, &syscall.ProcAttr{
 		Env: os.Environ(), Files: files,
 		// A session of its own, so that it can read a terminal that is not
@@ -152,7 +152,7 @@ func closeAll(list []int) {
 // and the program's Attach, then a Link with its connection for each that came
 // to the master, and an Event at the end.
 func serveSession(cfg Config, args []string) error {
-	if len(args) != 6 {
+	if len(args) != 7 {
 		return errors.New("a session process is started by remotec serve")
 	}
 	// What is decided by flags of the master this process cannot know.
@@ -161,6 +161,7 @@ func serveSession(cfg Config, args []string) error {
 	cfg.Processes, _ = strconv.Atoi(args[4])
 	placement, _ := strconv.Atoi(args[5])
 	cfg.Placement = Placement(placement)
+	cfg.Account = args[6] == "true"
 	if err := becomeSession(); err != nil {
 		return err
 	}

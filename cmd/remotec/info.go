@@ -74,6 +74,7 @@ var variables = []variable{
 	{name: "REMOTEC_LOG", doc: "file to which build steps append a log"},
 	{name: processesVariable, doc: "processes that a program asks its server for, as N or N/PLACEMENT"},
 	{name: "REMOTEC_PLACEMENT", doc: "where new goroutines go: local, spread, balance or affinity"},
+	{name: "REMOTEC_ACCOUNT", doc: "true: account for what goroutines use from the start of a program"},
 	{name: "REMOTEC_CHAOS", doc: "fault injection for tests"},
 	{name: "REMOTEC_HAND", doc: "false: never hand open descriptors to a program"},
 	{name: "REMOTEC_TOKEN", doc: "what a server asks of programs that reach it over TCP, or a session of remotec join"},

@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
-
-	"remotec.dev/server/control"
 )
 
 var migrateCommand = &command{
@@ -63,9 +59,9 @@ func (o *migrateOptions) run(args []string, _ streams) error {
 	} else if len(args) > 0 {
 		return usagef("-undo %d and a goroutine: %q", o.undo, strings.Join(args, " "))
 	}
-	return o.with(func(ctx context.Context, c *control.Client, session uint64) error {
+	return o.with(func(ctx context.Context, s found) error {
 		if o.undo != 0 {
-			list, _, err := c.Decisions(ctx, session, 0)
+			list, _, err := s.Decisions(ctx, s.ID, 0)
 			if err != nil {
 				return err
 			}
@@ -79,12 +75,12 @@ func (o *migrateOptions) run(args []string, _ streams) error {
 			}
 		}
 		if process >= 0 {
-			if err := c.Migrate(ctx, session, goroutine, process); err != nil {
+			if err := s.Migrate(ctx, s.ID, goroutine, process); err != nil {
 				return err
 			}
 		}
 		if o.pin || o.unpin {
-			return c.Pin(ctx, session, goroutine, o.pin)
+			return s.Pin(ctx, s.ID, goroutine, o.pin)
 		}
 		return nil
 	})
@@ -97,87 +93,4 @@ func parseGoroutine(word string) (uint64, error) {
 		return 0, usagef("%s: not the number of a goroutine", word)
 	}
 	return goroutine, nil
-}
-
-// sessionOptions are the flags of commands about one session.
-type sessionOptions struct {
-	server, token string
-	session       uint64
-}
-
-func (o *sessionOptions) flags(fs *flag.FlagSet) {
-	fs.StringVar(&o.server, "server", "", "ask the server at this `address`")
-	fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
-	fs.Uint64Var(&o.session, "session", 0, "`number` of the session, as remotec ps lists it")
-}
-
-// with calls f for the session that is meant.
-func (o *sessionOptions) with(f func(ctx context.Context, c *control.Client, session uint64) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
-	defer cancel()
-	c, session, err := o.find(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := f(ctx, c, session); err != nil {
-		text := err.Error()
-		if rest, ok := strings.CutPrefix(text, "remotec.capnp:Server."); ok {
-			_, text, _ = strings.Cut(rest, ": ")
-		}
-		return fmt.Errorf("session %d: %s", session, text)
-	}
-	return nil
-}
-
-// find returns the session that is meant, and a connection to its server.
-func (o *sessionOptions) find(ctx context.Context) (c *control.Client, session uint64, err error) {
-	var clients []*control.Client
-	if o.server != "" {
-		c, err := dialServer(ctx, o.server, o.token)
-		if err != nil {
-			return nil, 0, err
-		}
-		clients = append(clients, c)
-	} else {
-		pids, err := control.Local()
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, pid := range pids {
-			if c, err := control.DialSession(ctx, pid); err == nil { // else it has just ended, or is another user's
-				clients = append(clients, c)
-			}
-		}
-	}
-	var found []uint64
-	for _, other := range clients {
-		mine := false
-		infos, err := other.Sessions(ctx)
-		if err != nil && o.server != "" {
-			other.Close()
-			return nil, 0, fmt.Errorf("asking the server at %s: %w; is it a runtime server, and the token its own?", o.server, err)
-		}
-		for _, i := range infos {
-			if o.session != 0 && i.ID != o.session {
-				continue
-			}
-			if found = append(found, i.ID); len(found) == 1 {
-				c, mine = other, true
-			}
-		}
-		if !mine {
-			other.Close()
-		}
-	}
-	switch {
-	case len(found) == 1:
-		return c, found[0], nil
-	case len(found) > 1:
-		c.Close()
-		return nil, 0, usagef("there are %d sessions; say which: -session N, as remotec ps lists them", len(found))
-	case o.session != 0:
-		return nil, 0, control.NoSession(o.session)
-	}
-	return nil, 0, errors.New("no program runs; remotec ps lists those that do")
 }

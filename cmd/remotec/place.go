@@ -11,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"remotec.dev/server/control"
 	"remotec.dev/server/session"
 )
 
@@ -100,8 +99,8 @@ type moved struct {
 }
 
 func (o *movesOptions) list(goroutine uint64, std streams) error {
-	return o.with(func(ctx context.Context, c *control.Client, id uint64) error {
-		list, pinned, err := c.Decisions(ctx, id, goroutine)
+	return o.with(func(ctx context.Context, s found) error {
+		list, pinned, err := s.Decisions(ctx, s.ID, goroutine)
 		if err != nil {
 			return err
 		}
@@ -182,13 +181,13 @@ func label(o *sessionOptions, args []string) error {
 	if err != nil || weight != weight || weight > 1e9 || weight < -1e9 {
 		return usagef("%s: not a weight", args[2])
 	}
-	return o.with(func(ctx context.Context, c *control.Client, id uint64) error {
-		processes, err := processesOf(ctx, c, id, args[1])
+	return o.with(func(ctx context.Context, s found) error {
+		processes, err := processesOf(ctx, s, args[1])
 		if err != nil {
 			return err
 		}
 		for _, k := range processes {
-			if err := c.Weigh(ctx, id, session.Weight{Key: key, Value: value, Process: k, Weight: weight}); err != nil {
+			if err := s.Weigh(ctx, s.ID, session.Weight{Key: key, Value: value, Process: k, Weight: weight}); err != nil {
 				return err
 			}
 		}

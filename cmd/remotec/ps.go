@@ -31,13 +31,13 @@ var psCommand = &command{
 	long: `
 Without -server it lists all sessions of this user on this machine. The counts
 of goroutines are those that the program sent last; -goroutines asks for new
-ones. Of a program in several processes there is a line for each, with its
-number, host and process id there. With -server, the other hosts that have joined
-that server are listed, too; -nodes lists nothing else.`,
+ones, and where somebody has asked what goroutines use (remotec top, stats, the page of
+-http, -account), it shows what those of each place have used since. Of a program in several processes there
+is a line for each, with its number, host and process id there. With -server, the
+other hosts that have joined that server are listed, too; -nodes lists nothing else.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o psOptions
-		fs.StringVar(&o.server, "server", "", "list the sessions of the server at this `address`")
-		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
+		o.flags(fs)
 		fs.BoolVar(&o.goroutines, "goroutines", false, "list the places that create goroutines")
 		fs.BoolVar(&o.nodes, "nodes", false, "list the nodes of the server given by -server only")
 		fs.BoolVar(&o.json, "json", false, "print JSON")
@@ -46,7 +46,7 @@ that server are listed, too; -nodes lists nothing else.`,
 }
 
 type psOptions struct {
-	server, token    string
+	sessionOptions
 	goroutines, json bool
 	nodes            bool
 }
@@ -67,6 +67,7 @@ type psSession struct {
 	Goroutines  uint64      `json:"goroutines"`
 	Created     uint64      `json:"created"`
 	Remote      string      `json:"remote,omitempty"`
+	Accounted   string      `json:"accounted,omitempty"` // since when what goroutines use is counted
 	Processes   []psProcess `json:"processes,omitempty"`
 	Sites       []psSite    `json:"sites,omitempty"`
 }
@@ -88,6 +89,8 @@ type psSite struct {
 	Func    string `json:"func"`
 	File    string `json:"file"`
 	Line    uint32 `json:"line"`
+
+	Use *useJSON `json:"use,omitempty"` // of all of them, ended and live, since the session accounts for it
 }
 
 func (o *psOptions) run(args []string, std streams) error {
@@ -96,7 +99,6 @@ func (o *psOptions) run(args []string, std streams) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
 	defer cancel()
-	var list []psSession
 	var nodes []control.NodeInfo
 	if o.nodes && o.server == "" {
 		return usagef("-nodes: which server's? say -server ADDR")
@@ -107,31 +109,21 @@ func (o *psOptions) run(args []string, std streams) error {
 			return err
 		}
 		defer c.Close()
-		if nodes, err = c.Nodes(ctx); err == nil && !o.nodes {
-			list, err = o.ask(ctx, c)
-		}
-		if err != nil {
-			return fmt.Errorf("asking the server at %s: %w; is it a runtime server, and the token its own?", o.server, err)
-		}
-	} else {
-		pids, err := control.Local()
-		if err != nil {
-			return err
-		}
-		for _, pid := range pids {
-			c, err := control.DialSession(ctx, pid)
-			if err != nil {
-				continue // it has just ended, or is another user's
-			}
-			part, err := o.ask(ctx, c)
-			c.Close()
-			if err == nil {
-				list = append(list, part...)
-			}
+		if nodes, err = c.Nodes(ctx); err != nil {
+			return o.asking(err)
 		}
 	}
 	if o.nodes {
 		return o.printNodes(std.out, nodes)
+	}
+	sessions, done, err := o.all(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	list, err := o.ask(ctx, sessions)
+	if err != nil {
+		return err
 	}
 	if o.json {
 		if list == nil {
@@ -175,29 +167,32 @@ func (o *psOptions) printNodes(w io.Writer, nodes []control.NodeInfo) error {
 	return t.Flush()
 }
 
-// ask gets what is to be printed from one server.
-func (o *psOptions) ask(ctx context.Context, c *control.Client) ([]psSession, error) {
-	infos, err := c.Sessions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sites := map[uint64][]psSite{}
-	if o.goroutines {
-		for _, i := range infos {
-			g, err := c.Goroutines(ctx, i.ID, false)
+// ask gets what is to be printed.
+func (o *psOptions) ask(ctx context.Context, sessions []found) (list []psSession, err error) {
+	for _, f := range sessions {
+		var sites []psSite
+		if o.goroutines {
+			g, err := f.Goroutines(ctx, f.ID, false)
 			if err != nil {
+				continue // it has just ended
+			}
+			sites = psSites(g)
+			infos, err := f.Sessions(ctx) // with what it has just told
+			if err != nil && o.server != "" {
 				return nil, err
 			}
-			sites[i.ID] = psSites(g)
+			for _, i := range infos {
+				if i.ID == f.ID {
+					f.Info = i
+				}
+			}
 		}
-		if infos, err = c.Sessions(ctx); err != nil { // with what they have just told
-			return nil, err
+		s := newPsSession(f.Info)
+		if s.Sites = sites; s.Accounted == "" {
+			for k := range sites {
+				sites[k].Use = nil // nothing is known
+			}
 		}
-	}
-	var list []psSession
-	for _, i := range infos {
-		s := newPsSession(i)
-		s.Sites = sites[i.ID]
 		list = append(list, s)
 	}
 	return list, nil
@@ -209,6 +204,9 @@ func newPsSession(i session.Info) psSession {
 		BuildID: i.BuildID, Started: i.Started.UTC().Format(time.RFC3339Nano), Calls: i.Calls, Links: i.Links,
 		Descriptors: i.Descriptors, Goroutines: i.Live, Created: i.Created, Remote: i.Remote,
 	}
+	if !i.Accounted.IsZero() {
+		s.Accounted = i.Accounted.UTC().Format(time.RFC3339Nano)
+	}
 	for _, p := range i.Processes {
 		s.Processes = append(s.Processes, psProcess{Number: p.Number, Host: p.Host, PID: p.PID, Goroutines: p.Live, Created: p.Created})
 	}
@@ -219,7 +217,7 @@ func newPsSession(i session.Info) psSession {
 func psSites(g *wire.Goroutines) []psSite {
 	sites := make([]psSite, 0, len(g.Sites))
 	for _, s := range g.Sites {
-		sites = append(sites, psSite{Live: s.Live, Created: s.Created, Ended: s.Ended, Func: s.Func, File: s.File, Line: s.Line})
+		sites = append(sites, psSite{Live: s.Live, Created: s.Created, Ended: s.Ended, Func: s.Func, File: s.File, Line: s.Line, Use: newUse(&s.Use)})
 	}
 	slices.SortStableFunc(sites, func(a, b psSite) int {
 		if a.Live != b.Live {
@@ -257,7 +255,11 @@ func (o *psOptions) print(w io.Writer, list []psSession) error {
 			return err
 		}
 		for _, site := range s.Sites {
-			fmt.Fprintf(t, "  %d live\t%d created\t%d ended\t%s\t%s:%d\n", site.Live, site.Created, site.Ended, site.Func, site.File, site.Line)
+			fmt.Fprintf(t, "  %d live\t%d created\t%d ended\t", site.Live, site.Created, site.Ended)
+			if site.Use != nil {
+				fmt.Fprintf(t, "cpu %v\t%s\t", short(time.Duration(site.Use.CPU)), bytesText(site.Use.Bytes))
+			}
+			fmt.Fprintf(t, "%s\t%s:%d\n", site.Func, site.File, site.Line)
 		}
 		if err := t.Flush(); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"remotec.dev/server"
+	"remotec.dev/server/control"
+	"remotec.dev/server/metrics"
 	"remotec.dev/server/program"
 	"remotec.dev/server/session"
 )
@@ -40,6 +43,7 @@ host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` on which to wait for them")
 		fs.StringVar(&o.placement, "placement", envOr("REMOTEC_PLACEMENT", "balance"), "where new goroutines go: "+strings.Join(placements, ", "))
 		fs.StringVar(&o.chaos, "chaos", os.Getenv("REMOTEC_CHAOS"), "fault injection for tests: delay=DURATION before each call, post=DURATION at most before each message between processes, mail=DURATION at most between two looks at such messages, migrate=DURATION between moves of some goroutine to another process")
+		fs.BoolVar(&o.account, "account", os.Getenv("REMOTEC_ACCOUNT") == "true", "account for what goroutines use from the start, not only from when remotec top or somebody else asks")
 		fs.StringVar(&o.http, "http", "", "serve a page about the session at this `address`, which is printed on standard error: 127.0.0.1:0")
 		fs.BoolVar(&o.httpAny, "http-any", false, "let -http be an address that other machines can reach")
 		fs.StringVar(&o.server, "server", "", "use the server at this `address` instead of an own one")
@@ -49,6 +53,7 @@ host: give an address that they can reach, as -listen 10.0.0.1:7000.`,
 			fs.Visit(func(f *flag.Flag) {
 				o.givenN = o.givenN || f.Name == "n"
 				o.givenPlacement = o.givenPlacement || f.Name == "placement"
+				o.givenAccount = o.givenAccount || f.Name == "account"
 			})
 			return o.run(args, std)
 		}
@@ -60,8 +65,9 @@ type runOptions struct {
 	processes, placement, chaos, http string
 	server, token, listen             string
 	nodes                             int
-	hand, httpAny                     bool
+	hand, httpAny, account            bool
 	givenN, givenPlacement            bool
+	givenAccount                      bool
 }
 
 func (o *runOptions) run(args []string, std streams) error {
@@ -90,6 +96,9 @@ func (o *runOptions) run(args []string, std streams) error {
 	if o.http != "" && o.server != "" {
 		return usagef("-http %s: the server at %s has the session; it serves a page if it was started so: remotec serve -http ADDR", o.http, o.server)
 	}
+	if o.account && o.givenAccount && o.server != "" {
+		return usagef("-account: the server at %s has the session; it accounts for goroutines from the start if it was started so: remotec serve -account", o.server)
+	}
 	chaos, err := parseChaos(o.chaos)
 	if err != nil {
 		return err
@@ -115,6 +124,7 @@ func (o *runOptions) run(args []string, std streams) error {
 			Say: func(line string) { fmt.Fprintf(std.err, "remotec: %s\n", line) },
 		}
 		cfg.Placement = placement
+		cfg.Account = o.account
 		cfg.Page = pageAt(o.http, o.httpAny, std.err)
 		exit, err = server.Run(cfg, server.Program{Program: *p})
 	}
@@ -126,7 +136,7 @@ func (o *runOptions) run(args []string, std streams) error {
 
 // pageAt is the page of -http and -http-any.
 func pageAt(addr string, any bool, stderr io.Writer) server.Page {
-	return server.Page{Addr: addr, Any: any, Ready: func(url string) { fmt.Fprintf(stderr, "remotec: page at %s\n", url) }}
+	return server.Page{Addr: addr, Any: any, Metrics: func(src control.Source) http.Handler { return metrics.Handler(src) }, Ready: func(url string) { fmt.Fprintf(stderr, "remotec: page at %s\n", url) }}
 }
 
 // parsePlacement reads a word of -placement.
@@ -209,7 +219,7 @@ func serverConfig() server.Config {
 			Ring: envOr("REMOTEC_RING", "true") != "false",
 		},
 		Delay: chaos.delay, PostDelay: chaos.post, MailDelay: chaos.mail, MoveEvery: chaos.migrate,
-		Nodes: server.Nodes{Version: version()},
+		Nodes: server.Nodes{Version: version()}, Account: os.Getenv("REMOTEC_ACCOUNT") == "true",
 	}
 }
 

@@ -44,6 +44,7 @@ between the hosts is encrypted. A node stays until it, or the server, ends.`,
 		hand := fs.Bool("hand", envOr("REMOTEC_HAND", "true") != "false", "hand open descriptors to programs on this host")
 		n := fs.Int("n", 1, "processes of each program started on this host that does not say how many it wants; with nodes, unless given, one on each host")
 		placement := fs.String("placement", envOr("REMOTEC_PLACEMENT", "balance"), "where goroutines of such programs go: "+strings.Join(placements, ", "))
+		account := fs.Bool("account", os.Getenv("REMOTEC_ACCOUNT") == "true", "account for what goroutines use from the start of each program, not only from when remotec top or somebody else asks")
 		http := fs.String("http", "", "serve a page about the sessions at this `address`, which is printed on standard error: 127.0.0.1:0")
 		httpAny := fs.Bool("http-any", false, "let -http be an address that other machines can reach")
 		join := fs.String("join", "", "`address` at which other hosts can join, host:port")
@@ -64,6 +65,7 @@ between the hosts is encrypted. A node stays until it, or the server, ends.`,
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			cfg := serverConfig()
+			cfg.Account = *account
 			cfg.Page = pageAt(*http, *httpAny, std.err)
 			cfg.Policy.Hand, cfg.Placement = *hand, place
 			fs.Visit(func(f *flag.Flag) {

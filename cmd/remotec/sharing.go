@@ -4,19 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
-	"remotec.dev/server/control"
 	"remotec.dev/server/session"
 )
 
@@ -35,9 +32,7 @@ of objects are known for those above 512 bytes that have pointers, and where the
 memory profile has a sample, the line that allocated them.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o sharingOptions
-		fs.StringVar(&o.server, "server", "", "show a session of the server at this `address`")
-		fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
-		fs.Uint64Var(&o.session, "session", 0, "`number` of the session, as remotec ps lists it")
+		o.flags(fs)
 		fs.IntVar(&o.limit, "n", 5, "how many pages to show")
 		fs.BoolVar(&o.json, "json", false, "print JSON")
 		return o.run
@@ -45,9 +40,9 @@ memory profile has a sample, the line that allocated them.`,
 }
 
 type sharingOptions struct {
-	migrateOptions // which session
-	limit          int
-	json           bool
+	sessionOptions
+	limit int
+	json  bool
 }
 
 func (o *sharingOptions) run(args []string, std streams) error {
@@ -57,26 +52,21 @@ func (o *sharingOptions) run(args []string, std streams) error {
 	if o.limit < 1 {
 		return usagef("-n %d: not a number of pages", o.limit)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
-	defer cancel()
-	c, id, err := o.find(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	data, err := c.View(ctx, id, "sharing", url.Values{"limit": {strconv.Itoa(o.limit)}, "wait": {"1"}})
-	if err != nil {
-		return fmt.Errorf("session %d: %w", id, errors.New(control.Plain(err)))
-	}
-	if o.json {
-		_, err := fmt.Fprintf(std.out, "%s\n", data)
-		return err
-	}
-	var pages []session.SharedPage
-	if err := json.Unmarshal(data, &pages); err != nil {
-		return fmt.Errorf("session %d: report on sharing: %w", id, err)
-	}
-	return printSharing(std.out, pages)
+	return o.with(func(ctx context.Context, s found) error {
+		data, err := s.View(ctx, s.ID, "sharing", url.Values{"limit": {strconv.Itoa(o.limit)}, "wait": {"1"}})
+		if err != nil {
+			return err
+		}
+		if o.json {
+			_, err := fmt.Fprintf(std.out, "%s\n", data)
+			return err
+		}
+		var pages []session.SharedPage
+		if err := json.Unmarshal(data, &pages); err != nil {
+			return fmt.Errorf("report on sharing: %w", err)
+		}
+		return printSharing(std.out, pages)
+	})
 }
 
 // wordsMost bounds the words of a page that are printed.

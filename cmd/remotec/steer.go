@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"remotec.dev/server/control"
 	"remotec.dev/server/session"
 )
 
@@ -41,45 +40,27 @@ func (o *drainOptions) run(args []string, std streams) error {
 	if len(args) != 1 {
 		return usagef("not a node or a process: %q", strings.Join(args, " "))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
-	defer cancel()
-	c, id, err := o.find(ctx)
-	if err != nil {
+	return o.with(func(ctx context.Context, s found) error {
+		processes, err := processesOf(ctx, s, args[0])
+		if err != nil {
+			return err
+		}
+		d, err := s.Drain(ctx, s.ID, processes, !o.undo)
+		if err == nil && !o.undo {
+			fmt.Fprintf(std.out, "%d goroutines moved in %v\n", d.Moved, d.Took.Round(10*time.Microsecond))
+		}
 		return err
-	}
-	defer c.Close()
-	processes, err := processesOf(ctx, c, id, args[0])
-	if err != nil {
-		return err
-	}
-	d, err := c.Drain(ctx, id, processes, !o.undo)
-	if err != nil {
-		return fmt.Errorf("session %d: %s", id, strings.TrimPrefix(err.Error(), "remotec.capnp:Server.drain: "))
-	}
-	if !o.undo {
-		fmt.Fprintf(std.out, "%d goroutines moved in %v\n", d.Moved, d.Took.Round(10*time.Microsecond))
-	}
-	return nil
+	})
 }
 
 // processesOf returns the processes that a number or the name of a node stands for.
-func processesOf(ctx context.Context, c *control.Client, id uint64, name string) ([]int, error) {
+func processesOf(ctx context.Context, s found, name string) ([]int, error) {
 	if k, err := strconv.Atoi(name); err == nil {
 		return []int{k}, nil
 	}
-	infos, err := c.Sessions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var processes []int
-	for i := range infos {
-		if infos[i].ID != id {
-			continue
-		}
-		processes = on(infos[i].Processes, name)
-	}
+	processes := on(s.Processes, name)
 	if len(processes) == 0 {
-		return nil, fmt.Errorf("session %d has no process on a node %s; remotec ps lists its processes", id, name)
+		return nil, fmt.Errorf("it has no process on a node %s; remotec ps lists its processes", name)
 	}
 	return processes, nil
 }
@@ -137,15 +118,7 @@ func (o *pauseOptions) run(args []string, _ streams) error {
 	case o.goroutine != 0 && o.process >= 0:
 		return usagef("a goroutine, or a process, not both")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
-	defer cancel()
-	c, id, err := o.find(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	if err := c.Pause(ctx, id, o.goroutine, o.process, o.on); err != nil {
-		return fmt.Errorf("session %d: %s", id, strings.TrimPrefix(err.Error(), "remotec.capnp:Server.pause: "))
-	}
-	return nil
+	return o.with(func(ctx context.Context, s found) error {
+		return s.Pause(ctx, s.ID, o.goroutine, o.process, o.on)
+	})
 }

@@ -181,7 +181,7 @@ func (e AddStructField) splices(f *goFile, _ *ast.FuncDecl) ([]splice, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w %q is not a struct", errAnchor, "type "+e.Type)
 	}
-	field := e.Field + " "
+	field := e.Field + "; " // another patch may add one, too
 	if n := len(st.Fields.List); n > 0 && f.tok.Line(st.Fields.List[n-1].End()) == f.tok.Line(st.Fields.Closing) {
 		field = "; " + field
 	}

@@ -218,6 +218,13 @@ const (
 // CollectPart is the largest number of words in a part of a list.
 const CollectPart = 4096
 
+// Numbers of pseudo calls, continued.
+const (
+	// NrTold is a part of the answer to the EventAsk with number args[0]: blob 1.
+	// args[1] is 1 in the last one, and 2 where there is none: blob 1 says why.
+	NrTold = 0x10030
+)
+
 // LastPseudo is the highest pseudo call number.
 const LastPseudo = nrLast - 1
 

@@ -161,6 +161,12 @@ const (
 	EventLabels EventKind = 33
 )
 
+// Events about what goroutines use.
+const (
+	EventAsk     EventKind = 24 // the process is to tell by NrTold something about itself; N: AskStacks ..., A: number of the request, B: for how long, in ns
+	EventAccount EventKind = 25 // the process is to account for what its goroutines use, from now on
+)
+
 // Messages between the processes of a session.
 const (
 	PostSpawn   = 1 + iota // start a goroutine: A function value, B program counter of the go statement, C number of the goroutine that executed it
@@ -188,30 +194,6 @@ type Event struct {
 	A, B uint64
 	C, D uint64
 	Text string
-}
-
-// Site is a place in the program that creates goroutines.
-type Site struct {
-	PC                   uint64
-	Created, Ended, Live uint64
-	Line                 uint32
-	Func, File           string
-}
-
-// Goroutine is one live goroutine.
-type Goroutine struct {
-	ID, PC uint64
-	Status uint32 // as in runtime2.go, _Grunnable ...
-	Wait   string
-}
-
-// Goroutines is a process's account of its goroutines. Counts are totals
-// since the process started; Live is a moment's value.
-type Goroutines struct {
-	Created, Ended, Live uint64
-	Hooks                []uint64 // counts by hook kind
-	Sites                []Site
-	List                 []Goroutine
 }
 
 // PutAttach writes a as a frame into dst.
@@ -369,97 +351,4 @@ func GetEvent(frame []byte, e *Event) error {
 	e.Kind, e.N, e.A, e.B, e.C, e.D = EventKind(o.u32(0)), o.u32(4), o.u64(8), o.u64(16), o.u64(24), o.u64(32)
 	e.Text, err = o.alias(0)
 	return err
-}
-
-// PutGoroutines writes g as a frame into dst.
-func PutGoroutines(dst []byte, g *Goroutines) ([]byte, bool) {
-	var w builder
-	p := w.start(dst, uint16(TagGoroutines))
-	at := w.newStruct(p, 3, 3)
-	if !w.ok {
-		return nil, false
-	}
-	put64(w.b[at:], g.Created)
-	put64(w.b[at+8:], g.Ended)
-	put64(w.b[at+16:], g.Live)
-	hooks := w.structList(at+24, len(g.Hooks), 1, 0)
-	for i, n := range g.Hooks {
-		if w.ok {
-			put64(w.b[hooks+8*i:], n)
-		}
-	}
-	const siteSize = 5*8 + 2*8
-	sites := w.structList(at+32, len(g.Sites), 5, 2)
-	for i := range g.Sites {
-		if !w.ok {
-			break
-		}
-		s, e := &g.Sites[i], sites+i*siteSize
-		put64(w.b[e:], s.PC)
-		put64(w.b[e+8:], s.Created)
-		put64(w.b[e+16:], s.Ended)
-		put64(w.b[e+24:], s.Live)
-		put32(w.b[e+32:], s.Line)
-		w.text(e+40, s.Func)
-		w.text(e+48, s.File)
-	}
-	const goSize = 3*8 + 8
-	list := w.structList(at+40, len(g.List), 3, 1)
-	for i := range g.List {
-		if !w.ok {
-			break
-		}
-		r, e := &g.List[i], list+i*goSize
-		put64(w.b[e:], r.ID)
-		put64(w.b[e+8:], r.PC)
-		put32(w.b[e+16:], r.Status)
-		w.text(e+24, r.Wait)
-	}
-	return w.finish()
-}
-
-// GetGoroutines reads a Goroutines frame.
-func GetGoroutines(frame []byte) (*Goroutines, error) {
-	o, err := body(frame, TagGoroutines)
-	if err != nil {
-		return nil, err
-	}
-	g := &Goroutines{Created: o.u64(0), Ended: o.u64(8), Live: o.u64(16)}
-	err = o.structs(0, func(e *object) error {
-		g.Hooks = append(g.Hooks, e.u64(0))
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	total := 0
-	err = o.structs(1, func(e *object) (err error) {
-		s := Site{PC: e.u64(0), Created: e.u64(8), Ended: e.u64(16), Live: e.u64(24), Line: e.u32(32)}
-		if s.Func, err = e.text(0); err != nil {
-			return err
-		}
-		if s.File, err = e.text(1); err != nil {
-			return err
-		}
-		if total += len(s.Func) + len(s.File); total > len(frame) {
-			return errOverlap
-		}
-		g.Sites = append(g.Sites, s)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = o.structs(2, func(e *object) (err error) {
-		r := Goroutine{ID: e.u64(0), PC: e.u64(8), Status: e.u32(16)}
-		if r.Wait, err = e.text(0); err != nil {
-			return err
-		}
-		if total += len(r.Wait); total > len(frame) {
-			return errOverlap
-		}
-		g.List = append(g.List, r)
-		return nil
-	})
-	return g, err
 }

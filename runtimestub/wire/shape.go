@@ -123,7 +123,10 @@ func Name(nr uint32) string {
 	if nr < uint32(len(shapes)) {
 		return shapes[nr].Name
 	}
-	if nr > NrPseudo && nr <= LastPseudo {
+	if nr == NrTold {
+		return "told"
+	}
+	if nr > NrPseudo && nr-NrPseudo < uint32(len(pseudoNames)) {
 		return pseudoNames[nr-NrPseudo]
 	}
 	if nr == NrSteered {

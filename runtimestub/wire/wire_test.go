@@ -118,13 +118,23 @@ func makeEvent(t *rapid.T) any {
 }
 
 func makeGoroutines(t *rapid.T) any {
-	g := &Goroutines{Created: u64.Draw(t, ""), Ended: u64.Draw(t, ""), Live: u64.Draw(t, ""), Hooks: rapid.SliceOf(u64).Draw(t, "")}
+	g := &Goroutines{Created: u64.Draw(t, ""), Ended: u64.Draw(t, ""), Live: u64.Draw(t, ""), Hooks: rapid.SliceOf(u64).Draw(t, ""),
+		More: rapid.Bool().Draw(t, ""), Collections: u64.Draw(t, ""), Pause: u64.Draw(t, ""), Heap: u64.Draw(t, "")}
+	use := func() (u Use) {
+		for _, w := range []*uint64{&u.CPU, &u.Bytes, &u.Objects, &u.Chans, &u.Calls} {
+			*w = u64.Draw(t, "")
+		}
+		for i := range u.Waited {
+			u.Waited[i] = u64.Draw(t, "")
+		}
+		return u
+	}
 	for range rapid.IntRange(0, 4).Draw(t, "sites") {
 		g.Sites = append(g.Sites, Site{PC: u64.Draw(t, ""), Created: u64.Draw(t, ""), Ended: u64.Draw(t, ""), Live: u64.Draw(t, ""),
-			Line: u32.Draw(t, ""), Func: text.Draw(t, ""), File: text.Draw(t, "")})
+			Line: u32.Draw(t, ""), Func: text.Draw(t, ""), File: text.Draw(t, ""), Use: use()})
 	}
 	for range rapid.IntRange(0, 4).Draw(t, "goroutines") {
-		g.List = append(g.List, Goroutine{ID: u64.Draw(t, ""), PC: u64.Draw(t, ""), Status: u32.Draw(t, ""), Wait: text.Draw(t, "")})
+		g.List = append(g.List, Goroutine{ID: u64.Draw(t, ""), PC: u64.Draw(t, ""), Status: u32.Draw(t, ""), Process: u32.Draw(t, ""), Wait: text.Draw(t, ""), Stack: u64.Draw(t, ""), Use: use()})
 	}
 	return g
 }
@@ -190,6 +200,10 @@ var names = map[string]string{"APIVersion": "ApiVersion", "PID": "Pid", "CPU": "
 func fields(v reflect.Value, f func(name string, v reflect.Value)) {
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
+		use := v.Type() == reflect.TypeFor[Use]()
+		if use && name == "CPU" {
+			name = "Cpu"
+		}
 		if other, ok := names[name]; ok {
 			name = other
 		}
@@ -198,6 +212,10 @@ func fields(v reflect.Value, f func(name string, v reflect.Value)) {
 			continue
 		}
 		for k := range v.Field(i).Len() {
+			if use {
+				f("Wait"+[WaitKinds]string{"Run", "Chan", "Select", "Lock", "Sleep", "IO", "Call", "Other"}[k], v.Field(i).Index(k))
+				continue
+			}
 			f(fmt.Sprint(strings.TrimSuffix(name, "s"), k), v.Field(i).Index(k))
 		}
 	}
@@ -252,6 +270,10 @@ func TestReadByTheLibrary(t *testing.T) {
 func compare(t *rapid.T, v, theirs reflect.Value) {
 	fields(v, func(name string, v reflect.Value) {
 		got := method(t, theirs, name)
+		if v.Kind() == reflect.Struct {
+			compare(t, v, got)
+			return
+		}
 		if v.Kind() != reflect.Slice || v.Type().Elem().Kind() == reflect.Uint8 {
 			if v.Kind() == reflect.Slice && v.IsNil() != !method(t, theirs, "Has"+name).Bool() {
 				t.Fatalf("%s: nil %v", name, v.IsNil())
@@ -309,6 +331,8 @@ func TestWrittenByTheLibrary(t *testing.T) {
 func fill(t *rapid.T, theirs, v reflect.Value) {
 	fields(v, func(name string, v reflect.Value) {
 		switch {
+		case v.Kind() == reflect.Struct:
+			fill(t, method(t, theirs, "New"+name), v)
 		case v.Kind() != reflect.Slice:
 			set := theirs.MethodByName("Set" + name)
 			if !set.IsValid() {

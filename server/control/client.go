@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	capnplib "capnproto.org/go/capnp/v3"
 	"capnproto.org/go/capnp/v3/rpc"
 
 	"remotec.dev/capnp"
@@ -168,22 +167,7 @@ func (c *Client) Goroutines(ctx context.Context, id uint64, all bool) (*wire.Gor
 	if err != nil {
 		return nil, err
 	}
-	msg, seg, err := capnplib.NewMessage(capnplib.SingleSegment(nil))
-	if err != nil {
-		return nil, err
-	}
-	root, err := capnp.NewRootMessage(seg)
-	if err != nil {
-		return nil, err
-	}
-	if err := root.SetGoroutines(account); err != nil {
-		return nil, err
-	}
-	frame, err := msg.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	return wire.GetGoroutines(frame)
+	return getGoroutines(account)
 }
 
 // Signal sends a signal to a session.

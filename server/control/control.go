@@ -50,6 +50,16 @@ type Source interface {
 	Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error
 	// Nodes lists the other hosts that have joined the server.
 	Nodes() []NodeInfo
+	// Stacks returns the goroutines of all processes as runtime.Stack writes them.
+	Stacks(ctx context.Context, id uint64) ([]byte, error)
+	// Profile returns a profile of all processes in the format of pprof; kind is one
+	// of profile.Kinds. One of the processor takes the time d.
+	Profile(ctx context.Context, id uint64, kind string, d time.Duration) ([]byte, error)
+	// Stats returns the counts of a session.
+	Stats(ctx context.Context, id uint64) (*session.Stats, error)
+	// Account has a session account for what its goroutines use, from now on, and returns since
+	// when it does.
+	Account(ctx context.Context, id uint64) (time.Time, error)
 	Placer
 }
 
@@ -124,24 +134,11 @@ func (b *binding) Goroutines(ctx context.Context, call capnp.Server_goroutines) 
 	if err != nil {
 		return err
 	}
-	// The framed binding writes the same schema: its frame is a message.
-	frame, ok := wire.PutGoroutines(make([]byte, wire.MaxFrame), g)
-	if !ok {
-		return errors.New("account of goroutines does not fit a message")
-	}
-	msg, err := capnplib.Unmarshal(frame)
+	to, err := r.NewGoroutines()
 	if err != nil {
 		return err
 	}
-	root, err := capnp.ReadRootMessage(msg)
-	if err != nil {
-		return err
-	}
-	account, err := root.Goroutines()
-	if err != nil {
-		return err
-	}
-	return r.SetGoroutines(account)
+	return putGoroutines(to, g)
 }
 
 func (b *binding) Signal(ctx context.Context, call capnp.Server_signal) error {
@@ -237,6 +234,7 @@ func putInfo(to capnp.SessionInfo, i *session.Info) error {
 	to.SetPid(uint32(i.PID))
 	to.SetProcessPid(uint32(i.ProcessPID))
 	to.SetStarted(i.Started.UnixNano())
+	to.SetAccounted(unixNano(i.Accounted))
 	to.SetCalls(i.Calls)
 	to.SetLinks(uint32(i.Links))
 	to.SetDescriptors(uint32(i.Descriptors))
@@ -273,7 +271,7 @@ func getInfo(from capnp.SessionInfo) (session.Info, error) {
 	i := session.Info{
 		ID: from.Id(), PID: int(from.Pid()), ProcessPID: int(from.ProcessPid()),
 		Started: time.Unix(0, from.Started()), Calls: from.Calls(), Links: int(from.Links()),
-		Descriptors: int(from.Descriptors()), Live: from.Goroutines(), Created: from.Created(),
+		Descriptors: int(from.Descriptors()), Live: from.Goroutines(), Created: from.Created(), Accounted: unixTime(from.Accounted()),
 	}
 	var errs [5]error
 	i.Path, errs[0] = from.Path()

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,12 +12,16 @@ import (
 
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/profile"
 	"remotec.dev/server/session"
 )
 
 // fresh bounds how long a program may take to account for its goroutines, and a
 // goroutine to go to another process.
 const fresh = time.Second
+
+// tells bounds how long a process may take to tell its stacks or a profile.
+const tells = 10 * time.Second
 
 // Own is the Source of a session process: its one session.
 type Own struct {
@@ -129,6 +134,51 @@ func (o *Own) Weigh(_ context.Context, id uint64, w session.Weight) error {
 	return o.Session.Weigh(w)
 }
 
+func (o *Own) Stacks(ctx context.Context, id uint64) ([]byte, error) {
+	if id != o.Session.ID() {
+		return nil, NoSession(id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, tells)
+	defer cancel()
+	parts, err := o.Session.Ask(ctx, wire.AskStacks, 0)
+	return bytes.Join(parts, []byte("\n")), err
+}
+
+func (o *Own) Profile(ctx context.Context, id uint64, kind string, d time.Duration) ([]byte, error) {
+	if id != o.Session.ID() {
+		return nil, NoSession(id)
+	}
+	what, ok := profile.Kinds[kind]
+	if !ok {
+		return nil, fmt.Errorf("no profile is called %q; there are %s", kind, profile.KindNames())
+	}
+	if what != wire.AskCPU {
+		d = 0
+	}
+	d = max(0, min(d, profile.MaxDuration))
+	ctx, cancel := context.WithTimeout(ctx, tells+d)
+	defer cancel()
+	parts, err := o.Session.Ask(ctx, what, uint64(d))
+	if err != nil {
+		return nil, err
+	}
+	return profile.Build(kind, d, parts)
+}
+
+func (o *Own) Stats(_ context.Context, id uint64) (*session.Stats, error) {
+	if id != o.Session.ID() {
+		return nil, NoSession(id)
+	}
+	return o.Session.Stats(fresh), nil
+}
+
+func (o *Own) Account(_ context.Context, id uint64) (time.Time, error) {
+	if id != o.Session.ID() {
+		return time.Time{}, NoSession(id)
+	}
+	return o.Session.Account(), nil
+}
+
 // Many is the Source of a master: session processes, each asked through its
 // own control socket. A session's id is its session process's.
 type Many struct {
@@ -145,7 +195,7 @@ func (m *Many) Name() (string, int) { return m.Server, os.Getpid() }
 func (m *Many) Sessions(ctx context.Context) ([]session.Info, error) {
 	var all []session.Info
 	for _, pid := range m.PIDs() {
-		err := m.ask(ctx, pid, func(ctx context.Context, c *Client) error {
+		err := m.ask(ctx, pid, fresh, func(ctx context.Context, c *Client) error {
 			infos, err := c.Sessions(ctx)
 			all = append(all, infos...)
 			return err
@@ -186,7 +236,7 @@ func (m *Many) View(ctx context.Context, id uint64, what string, arguments url.V
 }
 
 func (m *Many) Drain(ctx context.Context, id uint64, processes []int, on bool) (d session.Drained, err error) {
-	err = m.find(ctx, id, func(ctx context.Context, c *Client) (err error) {
+	err = m.findFor(ctx, id, fresh+drainTime, func(ctx context.Context, c *Client) (err error) {
 		d, err = c.Drain(ctx, id, processes, on)
 		return err
 	})
@@ -219,18 +269,55 @@ func (m *Many) Weigh(ctx context.Context, id uint64, w session.Weight) error {
 	})
 }
 
+func (m *Many) Stacks(ctx context.Context, id uint64) (text []byte, err error) {
+	err = m.findFor(ctx, id, tells, func(ctx context.Context, c *Client) (err error) {
+		text, err = c.Stacks(ctx, id)
+		return err
+	})
+	return text, err
+}
+
+func (m *Many) Profile(ctx context.Context, id uint64, kind string, d time.Duration) (p []byte, err error) {
+	err = m.findFor(ctx, id, tells+min(d, profile.MaxDuration), func(ctx context.Context, c *Client) (err error) {
+		p, err = c.Profile(ctx, id, kind, d)
+		return err
+	})
+	return p, err
+}
+
+func (m *Many) Stats(ctx context.Context, id uint64) (st *session.Stats, err error) {
+	err = m.find(ctx, id, func(ctx context.Context, c *Client) (err error) {
+		st, err = c.Stats(ctx, id)
+		return err
+	})
+	return st, err
+}
+
+func (m *Many) Account(ctx context.Context, id uint64) (since time.Time, err error) {
+	err = m.find(ctx, id, func(ctx context.Context, c *Client) (err error) {
+		since, err = c.Account(ctx, id)
+		return err
+	})
+	return since, err
+}
+
 func (m *Many) find(ctx context.Context, id uint64, f func(context.Context, *Client) error) error {
+	return m.findFor(ctx, id, fresh, f)
+}
+
+func (m *Many) findFor(ctx context.Context, id uint64, d time.Duration, f func(context.Context, *Client) error) error {
 	for _, pid := range m.PIDs() {
 		if uint64(pid) == id {
-			return m.ask(ctx, pid, f)
+			return m.ask(ctx, pid, d, f)
 		}
 	}
 	return NoSession(id)
 }
 
-// ask bounds what one session process can hold up.
-func (m *Many) ask(ctx context.Context, pid int, f func(context.Context, *Client) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*fresh+drainTime)
+// ask bounds what one session process can hold up: it has the time d, and some more for
+// the way.
+func (m *Many) ask(ctx context.Context, pid int, d time.Duration, f func(context.Context, *Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d+fresh)
 	defer cancel()
 	c, err := DialSession(ctx, pid)
 	if err != nil {

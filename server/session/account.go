@@ -24,6 +24,7 @@ type Info struct {
 	Live        uint64
 	Created     uint64
 	Remote      string
+	Accounted   time.Time     // since when what goroutines use is accounted for; zero: it is not
 	Processes   []ProcessInfo // those that have attached
 }
 
@@ -56,7 +57,7 @@ func (s *Session) Info() Info {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i.Calls, i.Links = s.calls.Load(), len(s.links)
+	i.Calls, i.Links, i.Accounted = s.calls.Load(), len(s.links), s.accounted
 	for l := range s.links {
 		i.Calls += l.calls.Load()
 	}
@@ -73,6 +74,22 @@ func (s *Session) Info() Info {
 		i.Processes = append(i.Processes, own)
 	}
 	return i
+}
+
+// Account has all processes account for what their goroutines use, until the session is over: it
+// costs some, so that none does before somebody asks for it. It returns since when they do.
+func (s *Session) Account() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.accounted.IsZero() {
+		s.accounted = time.Now()
+		for _, p := range s.procs {
+			if p != nil {
+				go p.event(&wire.Event{Kind: wire.EventAccount}) // it may not read
+			}
+		}
+	}
+	return s.accounted
 }
 
 // Goroutines asks all processes of the program for a fresh account, with live
@@ -117,10 +134,24 @@ func (s *Session) Goroutines(all bool, timeout time.Duration) *wire.Goroutines {
 	return total(list)
 }
 
-// report stores an account that process p sent.
+// maxListed is how many goroutines of a process are listed at most.
+const maxListed = 1 << 20
+
+// report stores an account that process p sent, or a part of it.
 func (s *Session) report(p *process, g *wire.Goroutines) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(p.partial)+len(g.List) > maxListed {
+		g.List = g.List[:maxListed-len(p.partial)]
+	}
+	p.partial = append(p.partial, g.List...)
+	if g.More {
+		return
+	}
+	g.List, p.partial = p.partial, nil
+	for i := range g.List {
+		g.List[i].Process = uint32(p.number)
+	}
 	p.account = g
 	if !p.asked {
 		return
@@ -144,6 +175,9 @@ func total(list []*wire.Goroutines) *wire.Goroutines {
 		sum.Created += g.Created
 		sum.Ended += g.Ended
 		sum.Live += g.Live
+		sum.Collections += g.Collections
+		sum.Pause += g.Pause
+		sum.Heap += g.Heap
 		for i, n := range g.Hooks {
 			if i == len(sum.Hooks) {
 				sum.Hooks = append(sum.Hooks, 0)
@@ -160,6 +194,7 @@ func total(list []*wire.Goroutines) *wire.Goroutines {
 			sum.Sites[i].Created += site.Created
 			sum.Sites[i].Ended += site.Ended
 			sum.Sites[i].Live += site.Live
+			sum.Sites[i].Use.Add(&site.Use)
 		}
 		sum.List = append(sum.List, g.List...)
 	}

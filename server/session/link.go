@@ -188,7 +188,7 @@ func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, ha
 	switch c.Nr {
 	case wire.NrCollect, wire.NrAsleep, wire.NrTracebacks, wire.NrTraced, wire.NrMoving,
 		wire.NrMap, wire.NrRemap, wire.NrMapFile, wire.NrMapped, wire.NrMapNext, wire.NrUncommon,
-		wire.NrObserved, wire.NrInspected, wire.NrSteered:
+		wire.NrObserved, wire.NrInspected, wire.NrSteered, wire.NrTold:
 	default:
 		return nil, nil
 	}
@@ -211,6 +211,8 @@ func (l *link) common(t osys.Thread, c *wire.Call, dst []byte) (reply []byte, ha
 		l.s.inspecting.answer(l.p, c)
 	case wire.NrSteered:
 		l.s.steering.answer(l.p, c)
+	case wire.NrTold:
+		l.s.asks.told(l.p, c)
 	case wire.NrMap:
 		r1, e = l.s.maps.add(l.s, t, c)
 	case wire.NrRemap:

@@ -34,6 +34,7 @@ type process struct {
 	pid      int              // on its host; immutable
 	asked    bool             // for an account; guarded by Session.mu
 	account  *wire.Goroutines // the last one that it sent; guarded by Session.mu
+	partial  []wire.Goroutine // goroutines of an account that goes on; guarded by Session.mu
 	far      func() error     // for a process on another host, attaches its memory; else nil
 
 	maps      chan *mapRequest

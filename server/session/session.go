@@ -96,6 +96,8 @@ type Config struct {
 	Host func(process int) string
 	// Logged returns the last lines of the server's log; it may be nil.
 	Logged func() []LogLine
+	// Account has goroutines accounted for from the start.
+	Account bool
 	// Hidden reports whether a child of the session process is one of the
 	// program's further processes.
 	Hidden func(pid int) bool
@@ -123,6 +125,7 @@ type Session struct {
 	places      places
 	observing   observing
 	inspecting  inspecting
+	asks        asks
 	history     history
 	lazySymbols lazySymbols
 	maps        maps           // what the program has mapped, in all processes
@@ -136,12 +139,13 @@ type Session struct {
 	calls  atomic.Uint64 // of links that are gone
 	status atomic.Int64  // exit status that the program announced, plus 1
 
-	mu      sync.Mutex
-	links   map[*link]struct{}
-	closed  bool
-	asked   chan struct{}  // closed when all accounts that are asked for are there; nil: none is. Guarded by mu
-	awaited int            // processes whose accounts are not; guarded by mu
-	idle    sync.WaitGroup // link threads
+	mu        sync.Mutex
+	links     map[*link]struct{}
+	closed    bool
+	accounted time.Time      // since when what goroutines use is accounted for; guarded by mu
+	asked     chan struct{}  // closed when all accounts that are asked for are there; nil: none is. Guarded by mu
+	awaited   int            // processes whose accounts are not; guarded by mu
+	idle      sync.WaitGroup // link threads
 }
 
 // Open takes the program process into a session: it answers its attach,
@@ -195,6 +199,9 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 			s.slow[k].wake = make(chan struct{}, 1)
 			go s.deliver(k)
 		}
+	}
+	if cfg.Account {
+		s.Account()
 	}
 	if len(s.procs) > 1 {
 		go s.watch()

@@ -2,6 +2,8 @@ package session
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"runtime"
@@ -373,4 +375,87 @@ func TestAClientThatDoesNotReadDoesNotHoldUpTheEnd(t *testing.T) {
 	h.End("enough")
 	h.end(t, c)
 	<-stuck
+}
+
+// TestAsk: what a process tells in parts is one text; an error is that of the process; who
+// does not answer costs no more than the time that is given.
+func TestAsk(t *testing.T) {
+	c, h := open(t, Config{})
+	l, err := c.Link(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		texts [][]byte
+		err   error
+	}
+	ask := func(ctx context.Context) chan answer {
+		done := make(chan answer, 1)
+		go func() {
+			texts, err := h.Ask(ctx, wire.AskCPU, 5)
+			done <- answer{texts, err}
+		}()
+		return done
+	}
+	tell := func(number, state uint64, text string) {
+		call := wire.Call{Nr: wire.NrTold, Args: wire.Args{number, state}}
+		call.Blobs[1] = []byte(text)
+		if _, _, err := l.Do(&call); err != nil {
+			t.Fatal(err)
+		}
+	}
+	event := func() *wire.Event {
+		e, err := c.Event()
+		if err != nil || e.Kind != wire.EventAsk || e.N != wire.AskCPU || e.B != 5 {
+			t.Fatalf("got %+v, %v", e, err)
+		}
+		return e
+	}
+	done := ask(context.Background())
+	e := event()
+	tell(e.A+1, 1, "to another request")
+	tell(e.A, 0, "one ")
+	tell(e.A, 1, "two")
+	if a := <-done; a.err != nil || len(a.texts) != 1 || string(a.texts[0]) != "one two" {
+		t.Errorf("got %q, %v", a.texts, a.err)
+	}
+	tell(e.A, 1, "too late")
+	done = ask(context.Background())
+	tell(event().A, 2, "busy")
+	if a := <-done; a.err == nil || a.err.Error() != "process 0: busy" {
+		t.Errorf("got error %v", a.err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done = ask(ctx)
+	e = event()
+	cancel()
+	if a := <-done; !errors.Is(a.err, context.Canceled) {
+		t.Errorf("got error %v", a.err)
+	}
+	tell(e.A, 1, "too late")
+	h.end(t, c)
+}
+
+// TestLongList: a list of goroutines in several messages is one, with the number of the process.
+func TestLongList(t *testing.T) {
+	c, h := open(t, Config{})
+	done := make(chan *wire.Goroutines)
+	go func() { done <- h.Goroutines(true, time.Minute) }()
+	if _, err := c.Event(); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range []*wire.Goroutines{
+		{More: true, List: []wire.Goroutine{{ID: 1}, {ID: 2}}},
+		{More: true, List: []wire.Goroutine{{ID: 3}}},
+		{Live: 4, List: []wire.Goroutine{{ID: 4, Process: 9}}},
+	} {
+		if err := c.Report(g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := <-done
+	if g.Live != 4 || len(g.List) != 4 || g.List[0].ID != 1 || g.List[3].ID != 4 || g.List[3].Process != 0 {
+		t.Errorf("got %+v", g)
+	}
+	h.end(t, c)
 }

@@ -62,6 +62,9 @@ func (s *Session) Join(number int, r *fds.FrameReader, a *wire.Attach) (interfac
 		return nil, errors.New("the session is over")
 	}
 	s.procs[number] = p
+	if !s.accounted.IsZero() {
+		go p.event(&wire.Event{Kind: wire.EventAccount})
+	}
 	s.cfg.Log.Debug("process attached", "process", number, "pid", p.pid)
 	return p, nil
 }

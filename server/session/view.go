@@ -65,6 +65,8 @@ type SiteView struct {
 	Created uint64       `json:"created"`
 	By      []int        `json:"by"` // live ones, by process
 	States  []StateCount `json:"states"`
+	CPU     int64        `json:"cpu"`   // ns that they ran since the session accounts for it, those that ended and those that live
+	Bytes   uint64       `json:"bytes"` // that they allocated since
 }
 
 // StateCount is how many goroutines are in a state.
@@ -163,7 +165,8 @@ func (s *Session) picture(ctx context.Context) (*Picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	account := s.Goroutines(false, observeLimit) // names of the sites
+	s.Account()
+	account := s.Goroutines(false, observeLimit) // what the sites are called, and use
 	info := s.Info()
 	p := &Picture{
 		At: o.at, Took: o.took, ID: info.ID, PID: info.PID, Path: info.Path, Args: info.Args, GoVersion: info.GoVersion,
@@ -196,6 +199,7 @@ func (s *Session) picture(ctx context.Context) (*Picture, error) {
 	for _, a := range account.Sites {
 		v := &site(a.PC).view
 		v.Func, v.File, v.Line, v.Created = cmp.Or(a.Func, "?"), a.File, a.Line, a.Created
+		v.CPU, v.Bytes = int64(a.Use.CPU), a.Use.Bytes
 	}
 	if len(o.rows) > 0 && o.rows[0].ID == 1 {
 		v := &site(o.rows[0].PC).view // no go statement made it

@@ -19,6 +19,8 @@ import (
 
 // fake is a source of one session.
 type fake struct {
+	control.Source // of which a page asks nothing else
+
 	moved []uint64
 	views int
 }

@@ -12,8 +12,8 @@ func go126() *Set { return &Set{Patches: patches126(), Files: files("1.26")} }
 
 func patches126() []Patch {
 	return slices.Concat(attachPatches, outputPatches, pollPatches, signalPatches, goroutinePatches,
-		countPatches(), syscallPatches, userIDPatches, libraryPatches,
-		memoryPatches, collectPatches, spreadPatches, migratePatches, shipPatches, wholePatches, hostPatches, ledgerPatches)
+		countPatches(), accountPatches, syscallPatches, userIDPatches, libraryPatches,
+		memoryPatches, collectPatches, spreadPatches, migratePatches, profilePatches, shipPatches, wholePatches, hostPatches, ledgerPatches)
 }
 
 var attachPatches = []Patch{
@@ -161,7 +161,7 @@ var goroutinePatches = []Patch{
 		Name:    "goroutine-ended",
 		Reason:  "the server knows which goroutines ended, by creation site",
 		Package: "runtime", File: "proc.go", Func: "gdestroy",
-		Edit: InsertAtEntry{Code: "remoteEnded(gp, getg().m.p.ptr())"},
+		Edit: InsertAfter{Anchor: "dropg()", Code: "remoteEnded(gp, pp)"},
 	},
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"remotec.dev/internal/instrument"
+	"remotec.dev/internal/linkname"
 )
 
 // toolchains are the Go versions whose sources the patches must fit, beside
@@ -109,6 +110,16 @@ func TestPatchesAreNamed(t *testing.T) {
 				t.Errorf("go%s: patch %q has no reason", release, id)
 			}
 			seen[id] = true
+		}
+	}
+}
+
+// TestChanHooks asserts what remotec_account.go says of the numbers of entry points.
+func TestChanHooks(t *testing.T) {
+	bits := map[string]int{"chansend": 0, "chanrecv": 1, "closechan": 2, "selectgo": 3}
+	for _, e := range linkname.EntryPoints {
+		if bit, ok := bits[e.Name]; ok != (e.Bit >= 0 && e.Bit < 4) || ok && bit != e.Bit {
+			t.Errorf("%s has bit %d", e.Name, e.Bit)
 		}
 	}
 }

@@ -187,10 +187,11 @@ function overview() {
   bars($("calls"), (r.byCall || []).slice(0, 8), "no calls in the last second", rate);
   $("siteCount").textContent = p.siteCount > 12 ? `12 of ${p.siteCount} places` : "";
   fill($("topSites"),
-    el("thead", {}, el("tr", {}, el("th", {}, "go statement"), el("th", { class: "n" }, "live"), el("th", { class: "n hide" }, "created"), el("th", {}, "by process"), el("th", { class: "hide" }, "states"))),
+    el("thead", {}, el("tr", {}, el("th", {}, "go statement"), el("th", { class: "n" }, "live"), el("th", { class: "n hide" }, "created"), el("th", { class: "n hide", title: "since somebody asks" }, "CPU"), el("th", { class: "n hide", title: "since somebody asks" }, "allocated"), el("th", {}, "by process"), el("th", { class: "hide" }, "states"))),
     el("tbody", {}, ...p.sites.slice(0, 12).map(s => el("tr", {},
       el("td", { class: "code link" }, el("a", { href: "#goroutines", on: { click: () => choose({ site: s.pc }) } }, siteName(s)), el("span", { class: "where" }, siteLine(s))),
       el("td", { class: "n" }, count(s.live)), el("td", { class: "n hide" }, count(s.created)),
+      el("td", { class: "n hide" }, `${short.format(s.cpu / 1e9)} s`), el("td", { class: "n hide" }, `${short.format(s.bytes)}B`),
       el("td", {}, splitBar(s.by)),
       el("td", { class: "hide" }, s.states.slice(0, 3).map(x => `${x.state} ${count(x.count)}`).join(", "))))));
 }

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"remotec.dev/server/control"
+	"remotec.dev/server/session"
+)
+
+// sessionOptions say which sessions a command is about: those of a server, or else all of
+// this user on this machine.
+type sessionOptions struct {
+	server, token string
+	session       uint64 // 0: any
+}
+
+// found is a session, and a connection to who answers for it.
+type found struct {
+	*control.Client
+	session.Info
+}
+
+// flags declares them.
+func (o *sessionOptions) flags(fs *flag.FlagSet) {
+	fs.StringVar(&o.server, "server", "", "ask the server at this `address`, instead of all sessions on this machine")
+	fs.StringVar(&o.token, "token", os.Getenv("REMOTEC_TOKEN"), "what that server asks for")
+	fs.Uint64Var(&o.session, "session", 0, "`number` of the session, as remotec ps lists it")
+}
+
+// all returns the sessions that are meant. done ends the connections.
+func (o *sessionOptions) all(ctx context.Context) (list []found, done func(), err error) {
+	var clients []*control.Client
+	done = func() {
+		for _, c := range clients {
+			c.Close()
+		}
+	}
+	if o.server != "" {
+		c, err := dialServer(ctx, o.server, o.token)
+		if err != nil {
+			return nil, done, err
+		}
+		clients = append(clients, c)
+	} else {
+		pids, err := control.Local()
+		if err != nil {
+			return nil, done, err
+		}
+		for _, pid := range pids {
+			if c, err := control.DialSession(ctx, pid); err == nil { // else it has just ended, or is another user's
+				clients = append(clients, c)
+			}
+		}
+	}
+	for _, c := range clients {
+		infos, err := c.Sessions(ctx)
+		if err != nil && o.server != "" {
+			done()
+			return nil, func() {}, o.asking(err)
+		}
+		for _, i := range infos {
+			if o.session == 0 || i.ID == o.session {
+				list = append(list, found{c, i})
+			}
+		}
+	}
+	if o.session != 0 && len(list) == 0 {
+		done()
+		return nil, func() {}, control.NoSession(o.session)
+	}
+	return list, done, nil
+}
+
+// asking is the error of a server that does not answer.
+func (o *sessionOptions) asking(err error) error {
+	return fmt.Errorf("asking the server at %s: %w; is it a runtime server, and the token its own?", o.server, err)
+}
+
+// with calls f for the session that is meant, of which there must be one.
+func (o *sessionOptions) with(f func(ctx context.Context, s found) error) error {
+	return o.within(psTimeout, f)
+}
+
+// within is with for what may take that long.
+func (o *sessionOptions) within(d time.Duration, f func(ctx context.Context, s found) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	list, done, err := o.all(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	switch len(list) {
+	case 0:
+		return errors.New("no program runs; remotec ps lists those that do")
+	case 1:
+	default:
+		return usagef("there are %d sessions; say which: -session N, as remotec ps lists them", len(list))
+	}
+	if err := f(ctx, list[0]); err != nil {
+		return fmt.Errorf("session %d: %s", list[0].ID, control.Plain(err))
+	}
+	return nil
+}
