@@ -30,7 +30,8 @@ type Pins struct {
 	flights map[uint64]flight
 	token   uint64
 
-	seed    uint64 // of the hash of pinned
+	retired atomic.Uint64 // by process, a bit each: see Retire
+	seed    uint64        // of the hash of pinned
 	unsound unsoundness
 }
 
@@ -156,7 +157,7 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 		hash   = p.seed
 		now    = p.seq.Load()
 	)
-	for _, word := range (*[words]uintptr)(unsafe.Pointer(data)) {
+	for _, word := range pageWords(data) {
 		if word-layout.Base < span && word != before {
 			found[n] = word
 			n++
@@ -176,6 +177,9 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 	}
 	var list [MaxProcesses]uint8
 	for owner := range owners.All() {
+		if p.Retired(owner) {
+			continue
+		}
 		k := 0
 		for holder := range holders.All() {
 			if holder != owner {
@@ -201,6 +205,11 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 		}
 		o.mu.Unlock()
 	}
+}
+
+// pageWords returns the words of a page.
+func pageWords(data *[PageSize]byte) *[PageSize / 8]uintptr {
+	return (*[PageSize / 8]uintptr)(unsafe.Pointer(data))
 }
 
 // Begin starts a mark of process, whose world is stopped. It returns the
@@ -315,6 +324,9 @@ func (p *Pins) Met(process int, met []uintptr) {
 		}
 	}
 	for owner, addrs := range byOwner {
+		if p.Retired(owner) {
+			continue
+		}
 		// In portions, because faults wait for the lock.
 		const portion = 256
 		o := &p.owners[owner]
