@@ -176,6 +176,7 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 		defer func() { *last = pinned{hash, now, holders} }()
 	}
 	var list [MaxProcesses]uint8
+	kept := p.keptBy(holders)
 	for owner := range owners.All() {
 		if p.Retired(owner) {
 			continue
@@ -198,7 +199,7 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 			if addr-slot.Start >= layout.SlotSize {
 				continue
 			}
-			row := p.row(o, addr, false)
+			row := p.row(o, addr, kept)
 			for _, holder := range list[:k] {
 				row[cellSeq+int(holder)] = seq
 			}
@@ -218,7 +219,8 @@ func pageWords(data *[PageSize]byte) *[PageSize / 8]uintptr {
 // ask for Directory.HeldExclusive.
 func (p *Pins) Begin(process int) (roots []uintptr) { return p.begin(process, false) }
 
-// begin is Begin; in a whole mark the roots are what messages under way refer to.
+// begin is Begin; in a whole mark the roots are what messages under way refer to, and what is
+// pinned for processes that have retired.
 func (p *Pins) begin(process int, whole bool) (roots []uintptr) {
 	// The holder's side first: an earlier start only keeps more.
 	p.start[process].Store(p.seq.Add(1))
@@ -236,7 +238,7 @@ func (p *Pins) begin(process int, whole bool) (roots []uintptr) {
 		}
 		if row := o.table.row(i); p.live(row) {
 			live++
-			if !whole || row[cellFlights] != 0 {
+			if !whole || row[cellFlights] != 0 || p.kept(row) {
 				row[cellSeen] = o.mark
 				roots = append(roots, key)
 			}

@@ -2,6 +2,7 @@ package coherence
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 )
 
@@ -135,8 +136,44 @@ func (p *Pins) Retire(process int) {
 	}
 }
 
+// keptBy reports whether a process that has retired is one of holders.
+func (p *Pins) keptBy(holders Set) bool {
+	if p.retired.Load() == 0 {
+		return false
+	}
+	for holder := range holders.All() {
+		if p.Retired(holder) {
+			return true
+		}
+	}
+	return false
+}
+
+// kept reports whether the address of row is pinned for a process that has retired.
+func (p *Pins) kept(row pinRow) bool {
+	for retired := p.retired.Load(); retired != 0; retired &= retired - 1 {
+		holder := bits.TrailingZeros64(retired)
+		if seq := row[cellSeq+holder]; seq != 0 && seq >= p.floors[holder].Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // Retired reports whether a process has retired.
 func (p *Pins) Retired(process int) bool { return p.retired.Load()>>process&1 != 0 }
+
+// Leave has whole marks take place without a process, which has retired. One that is under way
+// fails.
+func (w *Whole) Leave(process int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all.Remove(process)
+	w.over.Remove(process)
+	if w.phase != wholeIdle {
+		w.fail()
+	}
+}
 
 // Stop has no whole mark take place, or lets them again. One that is under way fails.
 func (w *Whole) Stop(stop bool) {

@@ -16,7 +16,7 @@ func (p *Pager) Retire(process int) error {
 		return fmt.Errorf("pager: process %d has no memory on this host", process)
 	}
 	a.gone.Store(true)
-	p.pins.Retire(process)
+	p.pins.Retire(process) // before anybody hears that it is gone
 	return nil
 }
 

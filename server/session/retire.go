@@ -217,6 +217,8 @@ func (p *process) leaves(c *wire.Call) error {
 	r.left.sent += uint64(words[1])
 	r.left.received += uint64(words[2])
 	r.mu.Unlock()
+	s.whole.marks.Leave(p.number)
+	s.whole.marks.Stop(false)
 	close(p.gone)
 	s.forgetAnswers(p)
 	e := wire.Event{Kind: wire.EventRetire, N: uint32(p.number), B: wire.RetireGone, D: uint64(words[0])}
