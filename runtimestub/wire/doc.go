@@ -24,7 +24,7 @@ package wire
 
 // APIVersion is the version of the API that this package speaks. Client and
 // server must agree on it exactly.
-const APIVersion = 5
+const APIVersion = 6
 
 // Preambles are the first 8 bytes on a new connection. They tell framed
 // peers, RPC clients and strangers apart before anything is parsed.

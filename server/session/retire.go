@@ -129,8 +129,15 @@ func (s *Session) retire(ctx context.Context, process, heir int) error {
 			return err
 		}
 		if err == nil {
-			if a := answers[process]; a.why != "" {
+			a := answers[process]
+			if a.why != "" {
 				why = a.why + a.within
+			}
+			if a.args[1] == 1 {
+				if err := s.stay(ctx, []int{process}); err != nil {
+					return err
+				}
+				return errors.New(why)
 			}
 		}
 		select {
