@@ -33,7 +33,7 @@ func (b *bench) drain(v variant) (err error) {
 	if _, err := fmt.Fscanln(out, &word); err != nil || word != "ready" {
 		return fmt.Errorf("running moves: got %q: %w", word, err)
 	}
-	said, err := exec.CommandContext(ctx, b.tool, "drain", "-session", fmt.Sprint(cmd.Process.Pid), "0").CombinedOutput()
+	said, err := exec.CommandContext(ctx, b.tool, "drain", "-keep", "-session", fmt.Sprint(cmd.Process.Pid), "0").CombinedOutput()
 	var moved int
 	var in, took string
 	if n, _ := fmt.Sscanf(string(said), "%d goroutines moved %s %s", &moved, &in, &took); err != nil || n != 3 || moved < drained {

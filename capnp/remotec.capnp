@@ -197,6 +197,7 @@ struct ProcessInfo {
   host @2 :Text;           # name of its host; empty: the session's
   goroutines @3 :UInt64;   # live
   created @4 :UInt64;
+  gone @5 :Bool;           # it was drained, and has ended
 }
 
 struct NodeInfo {
@@ -246,7 +247,8 @@ interface Server {
   # Has all goroutines of some processes go to others of their hosts, and gives those
   # processes no new ones, or some again with undo. It waits for some seconds until none is left; the error says
   # which is. took is in ns.
-  drain @7 (session :UInt64, processes :List(UInt32), undo :Bool) -> (moved :UInt64, took :Int64);
+  # Then the processes end, unless keep is set: after gone ns, or stays says which have not, and why.
+  drain @7 (session :UInt64, processes :List(UInt32), undo :Bool, keep :Bool) -> (moved :UInt64, took :Int64, gone :Int64, stays :Text);
   # Has goroutines pause, or go on with resume: one, or all of process if goroutine is 0, or all of the
   # session if process is negative as well.
   pause @8 (session :UInt64, goroutine :UInt64, process :Int32, resume :Bool) -> ();

@@ -88,7 +88,7 @@ func onEvent(frame []byte) {
 		observe(e.A)
 	case wire.EventInspect:
 		inspect(e.N, e.A, e.B)
-	case wire.EventDrain, wire.EventPause:
+	case wire.EventDrain, wire.EventPause, wire.EventRetire:
 		steer(&e)
 	case wire.EventMoveMany:
 		if n := uintptr(len(e.Text)) / 8; n > 0 {

@@ -42,7 +42,7 @@ func postedSoFar() uint64 {
 // tells, or room for what it is told.
 func onCollect(op uint32, buf *uintptr, n uintptr) uintptr {
 	c := wire.Call{Nr: wire.NrCollect, Args: wire.Args{uint64(op), uint64(n)}}
-	if op == wire.CollectMet || op == wire.CollectGot || op == wire.CollectTell {
+	if op == wire.CollectMet || op == wire.CollectGot || op == wire.CollectTell || op == wire.CollectEstate || op == wire.CollectRetire {
 		c.Blobs[1] = bytesAt(uintptr(unsafe.Pointer(buf)), int(8*n))
 	}
 	if op == wire.CollectBegin || op == wire.CollectBeginPart {

@@ -111,6 +111,9 @@ func sentTo(process uintptr) uint64
 //go:linkname drainProcess runtime.remoteDrain
 func drainProcess(process uintptr, on bool) (passes, left, moved, goid uint64, why, within string)
 
+//go:linkname retireProcess runtime.remoteRetire
+func retireProcess(what uint32, process, heir, estate uintptr) (never bool, why, within string)
+
 //go:linkname pauseG runtime.remotePauseG
 func pauseG(goid uint64, on bool) (state uint32, why, within string)
 

@@ -10,7 +10,13 @@ import (
 func steer(e *wire.Event) {
 	c := wire.Call{Nr: wire.NrSteered}
 	var why, within string
-	if e.Kind == wire.EventDrain {
+	if e.Kind == wire.EventRetire {
+		c.Args[0] = e.A
+		never := false
+		if never, why, within = retireProcess(uint32(e.B), uintptr(e.N), uintptr(e.C), uintptr(e.D)); never {
+			c.Args[1] = 1
+		}
+	} else if e.Kind == wire.EventDrain {
 		c.Args[0] = e.A
 		c.Args[1], c.Args[2], c.Args[3], c.Args[4], why, within = drainProcess(uintptr(e.N), e.B == 1)
 	} else {

@@ -89,7 +89,7 @@ func serveSeveral(cfg Config, n int, client *fds.Conn, a *wire.Attach, beacon *s
 		}
 	}
 	cfg.Processes = n
-	j := &joined{child: child{pid: int(cred.Pid), done: make(chan Exit, 1)}, conn: client}
+	j := &joined{child: child{pid: int(cred.Pid), done: make(chan Exit, 1), over: make(chan struct{})}, conn: client}
 	r := &running{cfg: cfg, program: p, id: uint64(os.Getpid()), beacon: beacon, joined: j, opened: make(chan struct{})}
 	var guests func(*fds.Conn)
 	if party != nil {

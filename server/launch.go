@@ -13,9 +13,10 @@ import (
 
 // child is a started program process.
 type child struct {
-	pid  int       // 0 on another host
-	far  func()    // kills one on another host
-	done chan Exit // gets how it ended
+	pid  int           // 0 on another host
+	far  func()        // kills one on another host
+	done chan Exit     // gets how it ended
+	over chan struct{} // closed after that, by running.run
 }
 
 // launch starts the program at path with the standard descriptors of this
@@ -25,7 +26,7 @@ type child struct {
 // are for the session process, which is what the user sees and signals. It
 // dies with the session process.
 func launch(path string, argv, env []string, more ...int) (*child, error) {
-	c := &child{done: make(chan Exit, 1)}
+	c := &child{done: make(chan Exit, 1), over: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// PR_SET_PDEATHSIG means the thread that forked, not the process

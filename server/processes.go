@@ -130,6 +130,10 @@ func (r *running) run() (Exit, error) {
 		c := r.children[k]
 		go func() {
 			exits[k] = <-c.done
+			close(c.over)
+			if s := r.attached(); s != nil {
+				s.Ended(k)
+			}
 			ended <- k
 		}()
 	}
@@ -146,6 +150,9 @@ func (r *running) run() (Exit, error) {
 	}
 	for range n {
 		k := <-ended
+		if s := r.attached(); s != nil && s.Retired(k) {
+			continue
+		}
 		r.end(k)
 		if k == r.ender && k != 0 && r.joined != nil {
 			r.joined.leave(r.session, exits[k])
@@ -193,8 +200,9 @@ func (r *running) end(number int) {
 	r.ending.Do(func() {
 		r.ender = number
 		r.over.Store(true)
+		s := r.attached()
 		for k, c := range r.children {
-			if k != number && (k != 0 || r.joined == nil) {
+			if k != number && (k != 0 || r.joined == nil) && !(s != nil && s.Retired(k)) {
 				c.kill()
 			}
 		}
@@ -261,7 +269,7 @@ func (r *running) startFar(h *node.Host, k int, env []string, number string) (*f
 	if err != nil {
 		return nil, err
 	}
-	c := &child{far: func() { h.Kill(k) }, done: make(chan Exit, 1)}
+	c := &child{far: func() { h.Kill(k) }, done: make(chan Exit, 1), over: make(chan struct{})}
 	go func() {
 		how := <-done
 		c.done <- Exit{Status: how[0], Signal: how[1]}
@@ -349,6 +357,7 @@ func (r *running) first(conn *fds.Conn) {
 		sc.Balance = r.cfg.Placement == PlaceBalance
 		sc.Measures, sc.Place = r.measures, r.cfg.Placement == PlaceBalance || r.cfg.Placement == PlaceAffinity
 		sc.Hidden = r.hidden
+		sc.Retired = r.retired
 		sc.Far, sc.Host = r.far, r.host
 	}
 	s, err := session.Open(sc, f, a)
@@ -388,6 +397,10 @@ func (r *running) further(number int, conn *fds.Conn) {
 	if err == nil {
 		err = p.Run()
 	}
+	if r.session.Retired(number) {
+		conn.Shutdown()
+		return
+	}
 	if err != nil && !r.over.Load() {
 		r.cfg.log.Warn("session ended", "session", r.id, "process", number, "err", err)
 		r.session.End(err.Error())
@@ -399,11 +412,46 @@ func (r *running) further(number int, conn *fds.Conn) {
 // hidden reports whether pid is one of the program's own processes.
 func (r *running) hidden(pid int) bool {
 	for _, c := range r.children {
-		if c.pid == pid {
+		if c.pid == pid && !c.isOver() {
 			return true
 		}
 	}
 	return false
+}
+
+// attached returns the session, nil if it is not known yet, or there is none.
+func (r *running) attached() *session.Session {
+	select {
+	case <-r.opened:
+		return r.session
+	default:
+		return nil
+	}
+}
+
+// retired sees to it that a process ends which is about to: it has nothing to do any more, and
+// nobody answers its faults.
+func (r *running) retired(number int) {
+	c := r.children[number]
+	go func() {
+		select {
+		case <-c.over:
+		case <-time.After(100 * time.Millisecond):
+			if !r.over.Load() && !c.isOver() {
+				c.kill()
+			}
+		}
+	}()
+}
+
+// isOver reports whether the process has ended, and been waited for.
+func (c *child) isOver() bool {
+	select {
+	case <-c.over:
+		return true
+	default:
+		return false
+	}
 }
 
 // kill ends the process at once.

@@ -79,6 +79,7 @@ type psProcess struct {
 	PID        int    `json:"pid"`
 	Goroutines uint64 `json:"goroutines"`
 	Created    uint64 `json:"created"`
+	Gone       bool   `json:"gone,omitempty"` // it was drained, and has ended
 }
 
 // psSite is a place that creates goroutines.
@@ -208,7 +209,7 @@ func newPsSession(i session.Info) psSession {
 		s.Accounted = i.Accounted.UTC().Format(time.RFC3339Nano)
 	}
 	for _, p := range i.Processes {
-		s.Processes = append(s.Processes, psProcess{Number: p.Number, Host: p.Host, PID: p.PID, Goroutines: p.Live, Created: p.Created})
+		s.Processes = append(s.Processes, psProcess{Number: p.Number, Host: p.Host, PID: p.PID, Goroutines: p.Live, Created: p.Created, Gone: p.Gone})
 	}
 	return s
 }
@@ -248,6 +249,10 @@ func (o *psOptions) print(w io.Writer, list []psSession) error {
 		for _, p := range s.Processes {
 			if len(s.Processes) == 1 {
 				break // the line above says it all
+			}
+			if p.Gone {
+				fmt.Fprintf(t, "  process %d\t%s\tgone\n", p.Number, cmp.Or(p.Host, "this host"))
+				continue
 			}
 			fmt.Fprintf(t, "  process %d\t%s\tpid %d\t%d live\t%d created\n", p.Number, cmp.Or(p.Host, "this host"), p.PID, p.Goroutines, p.Created)
 		}

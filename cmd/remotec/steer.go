@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"strconv"
@@ -18,22 +19,24 @@ var drainCommand = &command{
 	long: `
 PROCESS is the number of a process, NODE the name of a host as remotec ps lists it.
 The goroutines go to the other processes of the same host, in whatever state they are, and
-the process gets no new ones. Its channels, descriptors and timers stay and work on.
-The command tells how many goroutines moved, and in what time.
+the process gets no new ones. Then its channels, descriptors and timers go to another process, and it ends; with
+-keep it stays, and they stay with it. The first process of a program, 0, always does.
+The command tells how many goroutines moved, and in what time, and when the process was gone.
 
 Where some goroutine cannot move it tries for some seconds, and then says why; the
-process gets no new ones all the same. With -undo it gets some again.`,
+process gets no new ones all the same. With -undo it gets some again, unless it is gone.`,
 	setup: func(fs *flag.FlagSet) func([]string, streams) error {
 		var o drainOptions
 		o.flags(fs)
 		fs.BoolVar(&o.undo, "undo", false, "the process gets goroutines again")
+		fs.BoolVar(&o.keep, "keep", false, "the process does not end")
 		return o.run
 	},
 }
 
 type drainOptions struct {
 	sessionOptions
-	undo bool
+	undo, keep bool
 }
 
 func (o *drainOptions) run(args []string, std streams) error {
@@ -45,11 +48,22 @@ func (o *drainOptions) run(args []string, std streams) error {
 		if err != nil {
 			return err
 		}
-		d, err := s.Drain(ctx, s.ID, processes, !o.undo)
-		if err == nil && !o.undo {
+		d, err := s.Drain(ctx, s.ID, processes, !o.undo, o.keep)
+		if err != nil {
+			return err
+		}
+		if !o.undo {
 			fmt.Fprintf(std.out, "%d goroutines moved in %v\n", d.Moved, d.Took.Round(10*time.Microsecond))
 		}
-		return err
+		switch {
+		case d.Stays != "":
+			return errors.New(d.Stays)
+		case d.Gone > 0 && len(processes) == 1:
+			fmt.Fprintf(std.out, "process %d is gone after %v\n", processes[0], d.Gone.Round(10*time.Microsecond))
+		case d.Gone > 0:
+			fmt.Fprintf(std.out, "%d processes are gone after %v\n", len(processes), d.Gone.Round(10*time.Microsecond))
+		}
+		return nil
 	})
 }
 

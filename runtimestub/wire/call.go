@@ -98,7 +98,7 @@ const (
 	NrUncommon
 	nrLast
 
-	// NrSteered answers EventDrain and EventPause: args[0] is the number of the
+	// NrSteered answers EventDrain, EventPause and EventRetire: args[0] is the number of the
 	// request. For EventDrain args[1] is how many looks at all goroutines are over, args[2] how many the
 	// last one left, args[3] how many have left the process so far, and args[4] the number of one that is still
 	// there; for EventPause args[1] is PauseUnknown and so on. Blobs 1 and 2 say why, as for NrMoving.
@@ -204,6 +204,13 @@ const (
 	// CollectWithdraw says that the world is stopped no longer; args[1] is 1 if there is
 	// more to mark. R1 is 0 if the whole cycle has ended instead.
 	CollectWithdraw
+
+	// CollectEstate is told by a process that retires, its world stopped: blob 1 has the parts of its slot
+	// whose words may refer to something, start and end.
+	CollectEstate
+	// CollectRetire comes after it, and says that the process ends: blob 1 has what it leaves, how many messages it has sent and
+	// how many it has received.
+	CollectRetire
 )
 
 // Answers in a cycle that is part of a whole one.

@@ -136,6 +136,10 @@ const (
 	EventMap                            // the process is to carry out system call N, whose six arguments Text has, and say so by NrMapped; A: number of the request, B: 1 if its fifth argument is the descriptor that NrMapFile brings
 
 	EventDrain EventKind = 28 // process N is drained, if B is 1, or is not any longer; A: number of the request, answered by NrSteered
+	// EventRetire is about process N, which is to end once it is drained: B says what, RetireHeir and so on. A is the number
+	// of the request, answered by NrSteered.
+	EventRetire EventKind = 40
+
 	EventPause EventKind = 29 // goroutine A is to pause, if N is 1, or to go on; all of the process if A is 0. B: number of the request, answered by NrSteered
 )
 
@@ -143,6 +147,15 @@ const (
 const (
 	EventObserve EventKind = 36 + iota // the process is to list its goroutines by NrObserved; A: number of the request
 	EventInspect                       // the process is to answer question N, InspectStack and so on, about B by NrInspected; A: number of the request
+)
+
+// What EventRetire asks for.
+const (
+	RetireHeir   = iota // process C - 1 serves what belongs to process N from now on; C is 0 where N does again
+	RetireGo            // the receiver hands over what it has to process C - 1, and ends; the answer says why it has not
+	RetireCount         // the receiver is to count the messages that it has got
+	RetireGone          // process N is gone; D is what it has left
+	RetireCancel        // the receiver stays
 )
 
 // Questions of EventInspect.
@@ -184,7 +197,7 @@ const (
 
 	PostPart     = 56 // of a select over channels of several processes, one's part: A its token, B the token's generation, C who waits, D flags
 	PostWithdraw = 57 // the select is over: A its token, B the generation
-	PostToken    = 58 // a token is free: A the token
+	PostToken    = 58 // a token is free: A the token, B the generation that has used it, C the process for whose selects it is
 )
 
 // Event is a message from the server that answers nothing.

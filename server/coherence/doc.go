@@ -175,6 +175,37 @@
 // anyway; they do at about the same time, and wait for each other for some milliseconds
 // at most before one of them goes on and tries again later.
 //
+// # Processes that retire
+//
+// A process k may end while the others go on: its *estate* is its slot with all objects there, and the pages of
+// other slots that it has. Its runtime has made sure that nothing of it is on its way: no goroutine, no
+// message to it, and none from it that is not pinned for its receiver (R7). The rules:
+//
+//	E1  No object of its slot is freed, and none is allocated there. Its pages and copies remain what they were to
+//	    the directory; what it had is read from its file, and written there.
+//	E2  Its marks go on, made by somebody else ([Directory.Keep]): such a mark begins as one of k, for the holder; it meets all words
+//	    that look like addresses on the pages of k's slot and on those that k holds exclusively, where no other process has them
+//	    to itself; and it ends as one of k (R6).
+//	E3  In a whole mark, what is pinned for k is a root of its owner, and what gets pinned for k is reached. Pages of
+//	    k's slot are roots of who holds them exclusively, as in an ordinary mark. k's pins do not cease to count.
+//
+// Why that is enough. For ordinary marks, k is a process whose program does nothing, and whose marks find everything that it
+// has in use, in particular all objects of its slot. But a mark by E2 leaves out the pages that another process j has
+// to itself, where one of k would have read them by a fault (R4). If j had the page since before the mark began, what is on it is
+// met by j's marks (R3) for as long as j has it; when the page leaves j, R1 pins what is on it for k, which is home, and that
+// pin is younger than the mark's beginning. If j got the page since, R1 has done so then. (That, too, is why a page without an
+// entry can be read without a lock: who takes it meanwhile pins what is on it, for k.)
+//
+// For whole marks: nobody scans the objects of k's slot, all of which are in use. Take a word on a page of that slot, at the moment T.
+// If nobody but k had the page to itself when its owner began, the word was pinned for k, for that is so when a mark
+// by E2 ends and R1 keeps it so; or k had the word from an object that is pinned for it. It is a root by E3. If some j had the page to itself
+// then, and until j began, it is one of j's roots by E3, read where it is now; and what is overwritten since T is shaded (R5). If the page
+// left j before, R1 pinned the word for k, which reaches it by E3. k stores nothing and deletes nothing. So what is reachable from k's slot is
+// reached, and what k does not refer to any more ceases to be pinned for it by the next mark of E2, as for any holder.
+//
+// What is garbage in k's slot stays, as does what that refers to: no more than the process had when it
+// retired, and what others hang on to objects there that only look as if they were in use.
+//
 // # Tests
 //
 // The arguments are checked, and each rule shown to be needed, by explorer_test.go in

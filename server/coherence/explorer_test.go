@@ -35,6 +35,9 @@ type model struct {
 	cycle       bool   // at first, two objects refer to each other, which nobody knows
 	queues      bool   // the sender of a message keeps what it refers to, until the receiver pinned it
 	delays      bool   // messages are pinned some time after they were sent
+	retires     bool   // process 1 may retire
+	left        int8   // it has: with object 1, which refers to object left-1; 0: it has not
+	leftHeld    bool   // on a page that process 0 holds, who alone has that pinned
 
 	// A state in which complain returns something is as bad as a lost object.
 	complain func(*exState) string
@@ -60,6 +63,11 @@ type model struct {
 	noAwait     bool // a mark begins when what was sent before is not yet pinned
 	noGot       bool // the receiver does not pin what the sender ceases to keep
 	queueOnce   bool // what the sender keeps is marked some time, not right before the end
+
+	noKeepMet   bool // a look at what a retired process left meets nothing
+	noKeptRoots bool // what is pinned for a retired process is no root of a whole mark
+	noKeptSince bool // nor is what gets pinned for it during one
+	noKeptHeld  bool // nor are pages of its slot that are held exclusively
 }
 
 type exState struct {
@@ -74,6 +82,7 @@ type exState struct {
 	from   int8            // its sender, with queues or delays
 	unheld bool            // it is not yet pinned
 	queue  [maxProcs]exQueued
+	gone   uint8 // processes that have retired
 	gc     [maxProcs]exMark
 }
 
@@ -126,6 +135,22 @@ func (m *model) initial() exState {
 		m.pin(&s, 0, int(m.home[1]))
 		return s
 	}
+	if m.left != 0 {
+		refers := m.left - 1
+		s.gone = 1 << 1
+		s.alive = 1<<1 | 1<<refers
+		s.field[1] = refers
+		s.reg[0][0] = 1
+		if m.leftHeld {
+			s.owner[1], s.hold[1] = 0, 1
+			if m.home[refers] != 0 {
+				m.pin(&s, refers, 0)
+			}
+		} else {
+			m.pin(&s, refers, 1)
+		}
+		return s
+	}
 	// Each process has an object of its own, and all know the first.
 	for o, home := range m.home {
 		if s.reg[home][0] == none {
@@ -165,7 +190,7 @@ func (m *model) pinReached(s *exState, object int8, holder int, reached bool) {
 	} else {
 		s.old[holder] |= bit
 	}
-	if reached || !s.gc[owner].whole {
+	if reached || !s.gc[owner].whole || s.gone&(1<<holder) != 0 && !m.noKeptSince {
 		m.log(s, object)
 	}
 }
@@ -228,6 +253,13 @@ func (m *model) reachable(s *exState) uint8 {
 	}
 	visit(s.flight)
 	for p := range m.procs {
+		if s.gone&(1<<p) != 0 {
+			for o := range m.home {
+				if int(m.home[o]) == p && s.alive&(1<<o) != 0 {
+					visit(int8(o)) // for good
+				}
+			}
+		}
 		for _, o := range s.reg[p] {
 			visit(o)
 		}
@@ -243,7 +275,16 @@ func (m *model) next(s *exState, yield func(string, exState)) (lost string) {
 		m.log(&n, s.flight)
 		yield(fmt.Sprintf("the message with %d is pinned", s.flight), n)
 	}
+	if m.retires && s.gone == 0 && m.mayRetire(s, 1) {
+		n := *s
+		n.gone |= 1 << 1
+		yield("1 retires", n)
+	}
 	for p := range m.procs {
+		if s.gone&(1<<p) != 0 {
+			m.keep(s, p, yield)
+			continue
+		}
 		m.moves(s, p, yield)
 		if n := *s; m.queues && m.count(&n, p) {
 			yield(fmt.Sprintf("%d counts", p), n)
@@ -256,6 +297,77 @@ func (m *model) next(s *exState, yield func(string, exState)) (lost string) {
 		}
 	}
 	return lost
+}
+
+// mayRetire reports whether p has nothing any more that is under way.
+func (m *model) mayRetire(s *exState, p int) bool {
+	for q := range m.procs {
+		if s.gc[q].whole {
+			return false // it would fail first
+		}
+	}
+	for _, o := range s.reg[p] {
+		if o != none {
+			return false
+		}
+	}
+	for q := range s.queue {
+		if e := &s.queue[q]; e.object != none && (q == p || int(e.by) == p) {
+			return false
+		}
+	}
+	return s.gc[p].phase == idle && !(s.unheld && int(s.from) == p)
+}
+
+// keep are the looks at what p has left, which has retired.
+func (m *model) keep(s *exState, p int, yield func(string, exState)) {
+	g := &s.gc[p]
+	if g.phase == idle {
+		n := *s
+		n.old[p] |= n.new[p]
+		n.new[p] = 0
+		pages := m.own(p) & s.alive
+		for o := range m.home {
+			if int(s.owner[o]) == p && int(m.home[o]) != p {
+				pages |= 1 << o
+			}
+		}
+		n.gc[p] = exMark{phase: marking, pages: pages}
+		yield(fmt.Sprintf("a look at what %d left begins", p), n)
+		return
+	}
+	for pages := g.pages; pages != 0; pages &= pages - 1 {
+		o := bits.TrailingZeros8(pages)
+		n := *s
+		n.gc[p].pages &^= 1 << o
+		if f := s.field[o]; f != none && int(m.home[f]) != p && (s.owner[o] == none || int(s.owner[o]) == p) && !m.noKeepMet {
+			n.gc[p].met |= 1 << f
+		}
+		yield(fmt.Sprintf("%d, which %d left, is looked at", o, p), n)
+	}
+	if g.pages == 0 {
+		n := *s
+		n.old[p] = 0
+		for o := range m.home {
+			if g.met&(1<<o) != 0 {
+				m.pin(&n, int8(o), p)
+			}
+		}
+		n.old[p] |= n.new[p]
+		n.new[p] = 0
+		n.gc[p] = exMark{}
+		yield(fmt.Sprintf("a look at what %d left ends", p), n)
+	}
+}
+
+// leftBy returns the objects of processes that have retired.
+func (m *model) leftBy(s *exState) (set uint8) {
+	for p := range m.procs {
+		if s.gone&(1<<p) != 0 {
+			set |= m.own(p)
+		}
+	}
+	return set
 }
 
 // moves are the transitions of pages that p asks for.
@@ -289,16 +401,19 @@ func (m *model) uses(s *exState, p, o int) (read, write bool) {
 	if !m.demand {
 		return true, true
 	}
-	g := &s.gc[p]
 	write = slices.Contains(s.reg[p][:], int8(o)) || int(m.home[o]) == p && s.alive&(1<<o) == 0
-	return write || g.grey()&(1<<o) != 0, write
+	return write || m.grey(s, p)&(1<<o) != 0, write
 }
 
-// grey returns the objects and pages that are yet to be scanned.
-func (g *exMark) grey() uint8 {
+// grey returns the objects and pages that p is yet to scan.
+func (m *model) grey(s *exState, p int) uint8 {
+	g := &s.gc[p]
 	grey := g.marked &^ g.scanned
-	if !g.whole {
+	switch {
+	case !g.whole:
 		grey |= g.pages
+	case !m.noKeptHeld:
+		grey |= g.pages & m.leftBy(s)
 	}
 	return grey
 }
@@ -399,6 +514,9 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 		}
 		part, others := false, false
 		for q := range m.procs {
+			if s.gone&(1<<q) != 0 {
+				continue
+			}
 			part = part || s.gc[q].whole && !s.gc[q].won
 			others = others || s.gc[q].phase != idle && s.gc[q].phase != gathered
 		}
@@ -414,7 +532,7 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 		}
 	case gathered:
 		for q := range m.procs {
-			if s.gc[q].phase == idle {
+			if s.gc[q].phase == idle && s.gone&(1<<q) == 0 {
 				return m.failing(s, p, yield)
 			}
 		}
@@ -440,7 +558,7 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 			n.gc[p].queue = true
 			yield(fmt.Sprintf("%d scans its queue", p), n)
 		}
-		for grey := g.grey(); grey != 0; grey &= grey - 1 {
+		for grey := m.grey(s, p); grey != 0; grey &= grey - 1 {
 			work = true
 			o := bits.TrailingZeros8(grey)
 			if s.hold[o]&bit == 0 {
@@ -538,6 +656,12 @@ func (m *model) begin(s *exState, p int, whole bool) {
 	}
 	if !whole {
 		mark.marked = m.pinned(s) & own
+	} else if !m.noKeptRoots {
+		for q := range m.procs {
+			if s.gone&(1<<q) != 0 {
+				mark.marked |= (s.old[q] | s.new[q]) & own
+			}
+		}
 	}
 	if s.flight != none && !s.unheld && !m.noHold && !m.queues {
 		mark.marked |= 1 << s.flight & own
@@ -584,14 +708,16 @@ func (m *model) vote(s *exState, p int, yield func(string, exState)) {
 		return
 	}
 	for q := range m.procs {
-		if g := &s.gc[q]; g.phase != terminated || !g.whole || g.log != 0 {
+		if g := &s.gc[q]; s.gone&(1<<q) == 0 && (g.phase != terminated || !g.whole || g.log != 0) {
 			return
 		}
 	}
 	n := *s
 	for q := range m.procs {
-		n.gc[q].won = true
-		n.old[q] = 0
+		if s.gone&(1<<q) == 0 {
+			n.gc[q].won = true
+			n.old[q] = 0
+		}
 	}
 	yield("the whole mark is complete", n)
 }

@@ -30,7 +30,8 @@ type Pins struct {
 	flights map[uint64]flight
 	token   uint64
 
-	seed    uint64 // of the hash of pinned
+	retired atomic.Uint64 // by process, a bit each: see Retire
+	seed    uint64        // of the hash of pinned
 	unsound unsoundness
 }
 
@@ -156,7 +157,7 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 		hash   = p.seed
 		now    = p.seq.Load()
 	)
-	for _, word := range (*[words]uintptr)(unsafe.Pointer(data)) {
+	for _, word := range pageWords(data) {
 		if word-layout.Base < span && word != before {
 			found[n] = word
 			n++
@@ -175,7 +176,11 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 		defer func() { *last = pinned{hash, now, holders} }()
 	}
 	var list [MaxProcesses]uint8
+	kept := p.keptBy(holders)
 	for owner := range owners.All() {
+		if p.Retired(owner) {
+			continue
+		}
 		k := 0
 		for holder := range holders.All() {
 			if holder != owner {
@@ -194,7 +199,7 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 			if addr-slot.Start >= layout.SlotSize {
 				continue
 			}
-			row := p.row(o, addr, false)
+			row := p.row(o, addr, kept)
 			for _, holder := range list[:k] {
 				row[cellSeq+int(holder)] = seq
 			}
@@ -203,13 +208,19 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 	}
 }
 
+// pageWords returns the words of a page.
+func pageWords(data *[PageSize]byte) *[PageSize / 8]uintptr {
+	return (*[PageSize / 8]uintptr)(unsafe.Pointer(data))
+}
+
 // Begin starts a mark of process, whose world is stopped. It returns the
 // addresses in its slot that are pinned: roots of the mark. Those that get
 // pinned from now on are returned by Since. Only after Begin may the caller
 // ask for Directory.HeldExclusive.
 func (p *Pins) Begin(process int) (roots []uintptr) { return p.begin(process, false) }
 
-// begin is Begin; in a whole mark the roots are what messages under way refer to.
+// begin is Begin; in a whole mark the roots are what messages under way refer to, and what is
+// pinned for processes that have retired.
 func (p *Pins) begin(process int, whole bool) (roots []uintptr) {
 	// The holder's side first: an earlier start only keeps more.
 	p.start[process].Store(p.seq.Add(1))
@@ -227,7 +238,7 @@ func (p *Pins) begin(process int, whole bool) (roots []uintptr) {
 		}
 		if row := o.table.row(i); p.live(row) {
 			live++
-			if !whole || row[cellFlights] != 0 {
+			if !whole || row[cellFlights] != 0 || p.kept(row) {
 				row[cellSeen] = o.mark
 				roots = append(roots, key)
 			}
@@ -315,6 +326,9 @@ func (p *Pins) Met(process int, met []uintptr) {
 		}
 	}
 	for owner, addrs := range byOwner {
+		if p.Retired(owner) {
+			continue
+		}
 		// In portions, because faults wait for the lock.
 		const portion = 256
 		o := &p.owners[owner]

@@ -22,6 +22,7 @@ type Whole struct {
 
 	mu       sync.Mutex // before a pinOwner's; guards what follows
 	asked    bool
+	stopped  bool
 	phase    wholePhase
 	deadline time.Time // of the phase
 	ready    Set       // while gathering and beginning
@@ -123,7 +124,7 @@ func (w *Whole) fail() {
 func (w *Whole) Ready(process int) Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.phase == wholeIdle && w.asked {
+	if w.phase == wholeIdle && w.asked && !w.stopped {
 		w.asked = false
 		w.enter(wholeGathering, w.limits.Gather)
 	}

@@ -237,11 +237,12 @@ func (c *Client) Nodes(ctx context.Context) ([]NodeInfo, error) {
 }
 
 // Drain has all goroutines of some processes of a session go to others, and gives those no new ones; with on
-// false some again.
-func (c *Client) Drain(ctx context.Context, id uint64, processes []int, on bool) (session.Drained, error) {
+// false some again. Then they end, unless keep is set.
+func (c *Client) Drain(ctx context.Context, id uint64, processes []int, on, keep bool) (session.Drained, error) {
 	f, release := c.server.Drain(ctx, func(p capnp.Server_drain_Params) error {
 		p.SetSession(id)
 		p.SetUndo(!on)
+		p.SetKeep(keep)
 		list, err := p.NewProcesses(int32(len(processes)))
 		for i, k := range processes {
 			list.Set(i, uint32(k))
@@ -253,7 +254,8 @@ func (c *Client) Drain(ctx context.Context, id uint64, processes []int, on bool)
 	if err != nil {
 		return session.Drained{}, err
 	}
-	return session.Drained{Moved: r.Moved(), Took: time.Duration(r.Took())}, nil
+	stays, err := r.Stays()
+	return session.Drained{Moved: r.Moved(), Took: time.Duration(r.Took()), Gone: time.Duration(r.Gone()), Stays: stays}, err
 }
 
 // Pause has a goroutine of a session pause, or all of a process if goroutine is 0, or all of the

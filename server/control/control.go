@@ -44,7 +44,8 @@ type Source interface {
 	View(ctx context.Context, id uint64, what string, arguments url.Values) (json.RawMessage, error)
 	// Drain has all goroutines of some processes go to others, and gives those no new ones; with on false
 	// some again.
-	Drain(ctx context.Context, id uint64, processes []int, on bool) (session.Drained, error)
+	// Then they end, unless keep is set.
+	Drain(ctx context.Context, id uint64, processes []int, on, keep bool) (session.Drained, error)
 	// Pause has a goroutine pause, or all of a process if goroutine is 0, or all of the session if
 	// process is negative as well; with on false they go on.
 	Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error
@@ -210,7 +211,7 @@ func (b *binding) Drain(ctx context.Context, call capnp.Server_drain) error {
 	for i := range list.Len() {
 		processes = append(processes, int(list.At(i)))
 	}
-	d, err := b.src.Drain(ctx, a.Session(), processes, !a.Undo())
+	d, err := b.src.Drain(ctx, a.Session(), processes, !a.Undo(), a.Keep())
 	if err != nil {
 		return err
 	}
@@ -220,7 +221,8 @@ func (b *binding) Drain(ctx context.Context, call capnp.Server_drain) error {
 	}
 	r.SetMoved(d.Moved)
 	r.SetTook(int64(d.Took))
-	return nil
+	r.SetGone(int64(d.Gone))
+	return r.SetStays(d.Stays)
 }
 
 func (b *binding) Pause(ctx context.Context, call capnp.Server_pause) error {
@@ -250,6 +252,7 @@ func putInfo(to capnp.SessionInfo, i *session.Info) error {
 		own.SetPid(uint32(p.PID))
 		own.SetGoroutines(p.Live)
 		own.SetCreated(p.Created)
+		own.SetGone(p.Gone)
 		if err := own.SetHost(p.Host); err != nil {
 			return err
 		}
@@ -300,7 +303,7 @@ func getInfo(from capnp.SessionInfo) (session.Info, error) {
 			return i, err
 		}
 		i.Processes = append(i.Processes, session.ProcessInfo{
-			Number: int(own.Number()), PID: int(own.Pid()), Host: host, Live: own.Goroutines(), Created: own.Created(),
+			Number: int(own.Number()), PID: int(own.Pid()), Host: host, Live: own.Goroutines(), Created: own.Created(), Gone: own.Gone(),
 		})
 	}
 	return i, errors.Join(errs[:]...)

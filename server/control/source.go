@@ -95,13 +95,13 @@ func (o *Own) View(ctx context.Context, id uint64, what string, arguments url.Va
 // drainTime bounds a drain.
 const drainTime = 5 * time.Second
 
-func (o *Own) Drain(ctx context.Context, id uint64, processes []int, on bool) (session.Drained, error) {
+func (o *Own) Drain(ctx context.Context, id uint64, processes []int, on, keep bool) (session.Drained, error) {
 	if id != o.Session.ID() {
 		return session.Drained{}, NoSession(id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
-	return o.Session.Drain(ctx, processes, on)
+	return o.Session.Drain(ctx, processes, on, keep)
 }
 
 func (o *Own) Pause(ctx context.Context, id, goroutine uint64, process int, on bool) error {
@@ -235,9 +235,9 @@ func (m *Many) View(ctx context.Context, id uint64, what string, arguments url.V
 	return view, err
 }
 
-func (m *Many) Drain(ctx context.Context, id uint64, processes []int, on bool) (d session.Drained, err error) {
+func (m *Many) Drain(ctx context.Context, id uint64, processes []int, on, keep bool) (d session.Drained, err error) {
 	err = m.findFor(ctx, id, fresh+drainTime, func(ctx context.Context, c *Client) (err error) {
-		d, err = c.Drain(ctx, id, processes, on)
+		d, err = c.Drain(ctx, id, processes, on, keep)
 		return err
 	})
 	return d, err

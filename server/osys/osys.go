@@ -21,6 +21,10 @@ type OS interface {
 	Close()
 }
 
+// Redirecting is an OS that sends what it has to tell one process of the program to another: that its
+// descriptors are ready. When Redirect returns, nothing is under way to the first one, and nothing will be sent.
+type Redirecting interface{ Redirect(from, to int) }
+
 // ThreadID names a thread of the program among those of all its processes: the
 // process's number in the session, and in the lower 32 bits the thread's number
 // in the process.
@@ -148,6 +152,36 @@ func (p *passthrough) watch(process, fd int, cookie uint64) syscall.Errno {
 		}
 	}
 	return p.poller(process).open(p, fd, cookie)
+}
+
+// unwatch ends the watch of fd, by a process or one that it has taken over from.
+func (p *passthrough) unwatch(process, fd int) syscall.Errno {
+	if e := p.poller(process).remove(fd); e != syscall.ENOENT {
+		return e
+	}
+	for _, poll := range p.polls.Range {
+		poll := poll.(*poller)
+		poll.sending.Lock()
+		taken := poll.process == process
+		poll.sending.Unlock()
+		if taken && poll.watches(fd) {
+			return poll.remove(fd)
+		}
+	}
+	return syscall.ENOENT
+}
+
+// Redirect implements [Redirecting].
+func (p *passthrough) Redirect(from, to int) {
+	p.poller(from) // in case it watches something later
+	for number, poll := range p.polls.Range {
+		poll := poll.(*poller)
+		poll.sending.Lock()
+		if poll.process == from || number.(int) == from {
+			poll.process = to
+		}
+		poll.sending.Unlock()
+	}
 }
 
 // closing is told that fd is about to be closed.

@@ -12,7 +12,8 @@ import (
 // program: an epoll instance of the session, edge-triggered, whose events are sent to the
 // program with the cookie that it chose.
 type poller struct {
-	process     int
+	sending     sync.Mutex   // held while an event is sent; guards process
+	process     int          // that gets the events: see passthrough.Redirect
 	epoll, wake atomic.Int32 // descriptors plus one; 0 when there are none
 
 	mu      sync.Mutex
@@ -108,7 +109,10 @@ func (p *poller) loop(os *passthrough, epoll int) {
 			if cookie == wakeCookie {
 				return
 			}
-			if err := os.cfg.Events(p.process, &wire.Event{Kind: wire.EventReady, N: ev.Events, A: cookie}); err != nil {
+			p.sending.Lock()
+			err := os.cfg.Events(p.process, &wire.Event{Kind: wire.EventReady, N: ev.Events, A: cookie})
+			p.sending.Unlock()
+			if err != nil {
 				os.cfg.Log.Info("readiness was not sent to the program", "err", err)
 				return
 			}

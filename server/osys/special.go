@@ -167,7 +167,7 @@ func (t *thread) pseudo(c *wire.Call) (r1, r2 uint64, e syscall.Errno) {
 		}
 		return 0, 0, t.os.watch(t.id.Process(), int(int32(c.Args[0])), c.Args[1])
 	case wire.NrPollClose:
-		return 0, 0, t.os.poller(t.id.Process()).remove(int(int32(c.Args[0])))
+		return 0, 0, t.os.unwatch(t.id.Process(), int(int32(c.Args[0])))
 	case wire.NrWriteErr:
 		return t.writeErr(c)
 	case wire.NrHand:

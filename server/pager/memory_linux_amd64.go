@@ -77,6 +77,11 @@ func (p *process) ProtectRun(addr uintptr, data [][coherence.PageSize]byte) (int
 
 // InstallRun implements [coherence.Runs].
 func (p *process) InstallRun(addr uintptr, data [][coherence.PageSize]byte, writable bool) error {
+	for i := 0; p.gone.Load() && i < len(data); i++ {
+		if err := p.keep(addr+uintptr(i)*coherence.PageSize, &data[i]); err != nil {
+			return err
+		}
+	}
 	var mode uint64 = copyModeDontWake
 	if !writable {
 		mode |= copyModeWP
@@ -216,6 +221,9 @@ func (p *process) Install(addr uintptr, data *[coherence.PageSize]byte, writable
 		mode, protect = mode|copyModeWP, writeProtectModeWP
 	}
 	p.copied.Add(coherence.PageSize)
+	if p.gone.Load() {
+		return p.keep(addr, data)
+	}
 	return p.check("installing", addr, func() error {
 		err := copyPage(p.uffd, addr, data, mode)
 		if err != unix.EEXIST {
@@ -224,6 +232,18 @@ func (p *process) Install(addr uintptr, data *[coherence.PageSize]byte, writable
 		// Another fault on the page was answered since this one was read.
 		return writeProtect(p.uffd, addr, protect)
 	})
+}
+
+// keep puts data into the file, as a page of a process that has retired.
+func (p *process) keep(addr uintptr, data *[coherence.PageSize]byte) error {
+	offset, err := p.offset(addr)
+	if err == nil {
+		_, err = unix.Pwrite(p.memfd, data[:], offset)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %#x of process %d, which has retired, to its memfd: %w", addr, p.id, err)
+	}
+	return nil
 }
 
 // ZeroRun implements [coherence.Runs].

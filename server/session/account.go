@@ -35,6 +35,7 @@ type ProcessInfo struct {
 	Host    string // name of its host; empty: the session's
 	Live    uint64
 	Created uint64
+	Gone    bool // it was drained, and has ended
 }
 
 // ID returns the session's number.
@@ -67,7 +68,7 @@ func (s *Session) Info() Info {
 		}
 		i.Live += p.account.Live
 		i.Created += p.account.Created
-		own := ProcessInfo{Number: p.number, PID: p.pid, Live: p.account.Live, Created: p.account.Created}
+		own := ProcessInfo{Number: p.number, PID: p.pid, Live: p.account.Live, Created: p.account.Created, Gone: s.Retired(p.number)}
 		if s.cfg.Host != nil {
 			own.Host = s.cfg.Host(p.number)
 		}
@@ -106,7 +107,7 @@ func (s *Session) Goroutines(all bool, timeout time.Duration) *wire.Goroutines {
 			e.N = 1
 		}
 		for _, p := range s.procs {
-			if p == nil {
+			if p == nil || s.Retired(p.number) {
 				continue
 			}
 			p.asked = true

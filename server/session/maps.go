@@ -312,12 +312,13 @@ func (m *maps) all(s *Session, nr uint32, args [6]uint64, file int) (e syscall.E
 	if file >= 0 {
 		event.B = 1
 	}
-	for k := range s.procs {
+	living := s.living() // none of them retires meanwhile: m.mu
+	for _, k := range living {
 		if s.eventTo(k, &event) != nil {
 			return syscall.EIO, some // the process ends, and with it the session
 		}
 	}
-	for range s.procs {
+	for range living {
 		select {
 		case r := <-step.result:
 			if r != 0 {

@@ -29,6 +29,7 @@ type moves struct {
 	mu     sync.Mutex
 	number uint64        // of the last request; guarded by mu
 	left   int           // processes that have not answered; guarded by mu
+	awaits []bool        // which they are; guarded by mu
 	best   moving        // of their answers; guarded by mu
 	done   chan struct{} // closed when all have; guarded by mu
 }
@@ -46,14 +47,29 @@ func (m *moving) reason() string { return m.why + m.within }
 func (w *moves) answer(p *process, c *wire.Call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.Args[0] != w.number || w.left == 0 {
+	if c.Args[0] != w.number || w.left == 0 || !w.awaits[p.number] {
 		return
 	}
 	if c.Args[1] != wire.MoveUnknown {
 		w.best = moving{c.Args[1], string(c.Blobs[1]), string(c.Blobs[2])}
 	}
+	w.gone(p.number)
+}
+
+// gone ends the wait for a process; mu is held.
+func (w *moves) gone(process int) {
+	w.awaits[process] = false
 	if w.left--; w.left == 0 {
 		close(w.done)
+	}
+}
+
+// lost ends the wait for a process that has retired.
+func (w *moves) lost(process int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.awaits) > 0 && w.awaits[process] {
+		w.gone(process)
 	}
 }
 
@@ -73,6 +89,9 @@ func (s *Session) Move(ctx context.Context, goroutine uint64, process int) error
 func (s *Session) moveTo(ctx context.Context, goroutine uint64, process int) error {
 	if process < 0 || process >= len(s.procs) {
 		return fmt.Errorf("there is no process %d: the session has %d", process, len(s.procs))
+	}
+	if s.Retired(process) {
+		return fmt.Errorf("process %d is gone: it was drained, and has ended", process)
 	}
 	w, start := &s.moves, time.Now()
 	w.asking.Lock()
@@ -118,11 +137,16 @@ func (s *Session) askMove(ctx context.Context, goroutine uint64, process int) (m
 	w := &s.moves
 	w.mu.Lock()
 	w.number++
-	w.left, w.best, w.done = len(s.procs), moving{}, make(chan struct{})
+	living := s.living()
+	w.left, w.best, w.done = len(living), moving{}, make(chan struct{})
+	w.awaits = make([]bool, len(s.procs))
+	for _, k := range living {
+		w.awaits[k] = true
+	}
 	e, done := wire.Event{Kind: wire.EventMove, N: uint32(process), A: goroutine, B: w.number}, w.done
 	w.mu.Unlock()
-	for k := range s.procs {
-		if err := s.eventTo(k, &e); err != nil {
+	for _, k := range living {
+		if err := s.eventTo(k, &e); err != nil && !s.Retired(k) {
 			return moving{}, err
 		}
 	}

@@ -107,6 +107,18 @@ func (o *observing) answer(p *process, c *wire.Call) {
 	}
 }
 
+// lost ends the wait for a process that has retired.
+func (o *observing) lost(process int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.next != nil && o.left[process] {
+		delete(o.left, process)
+		if len(o.left) == 0 {
+			close(o.done)
+		}
+	}
+}
+
 // observe returns an observation that is not older than observeFresh.
 func (s *Session) observe(ctx context.Context) (*observation, error) {
 	o := &s.observing
@@ -168,7 +180,7 @@ func (s *Session) askAll(event func(number uint64) *wire.Event) (*observation, c
 	o.left, o.done = map[int]bool{}, make(chan struct{})
 	for k, p := range procs {
 		o.next.sent[k] = make([]uint64, len(procs))
-		if p != nil {
+		if p != nil && !s.Retired(k) {
 			o.left[k] = true
 			go p.event(event(o.number)) // one that does not read must not hold up who asks
 		}
@@ -205,6 +217,10 @@ func (q *inspecting) answer(p *process, c *wire.Call) {
 // inspect asks processes a question, wire.InspectStack and so on, and returns what those that
 // know say. Where some are silent that is what the others said, and an error if it is nothing.
 func (s *Session) inspect(ctx context.Context, processes []int, what uint32, about uint64) (map[int]string, error) {
+	processes = slices.DeleteFunc(slices.Clone(processes), s.Retired)
+	if len(processes) == 0 {
+		return map[int]string{}, nil
+	}
 	q := &s.inspecting
 	q.asking.Lock()
 	defer q.asking.Unlock()
@@ -237,10 +253,7 @@ func (s *Session) inspect(ctx context.Context, processes []int, what uint32, abo
 
 // Stack returns the stack of a goroutine, as a traceback shows it, and the process that it is in.
 func (s *Session) Stack(ctx context.Context, goroutine uint64) (text string, process int, err error) {
-	all := make([]int, len(s.procs))
-	for k := range all {
-		all[k] = k
-	}
+	all := s.living()
 	for range 3 { // it may be on its way from one process to another
 		answers, err := s.inspect(ctx, all, wire.InspectStack, goroutine)
 		if err != nil {

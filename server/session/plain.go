@@ -25,9 +25,14 @@ func (s *Session) mapIn(number, file int, addr, length uintptr) error {
 	if p == nil {
 		return fmt.Errorf("process %d has not attached", number)
 	}
+	if s.Retired(number) {
+		return nil // nobody looks there
+	}
 	r := &mapRequest{addr, length, file, make(chan syscall.Errno, 1)}
 	select {
 	case p.maps <- r:
+	case <-p.gone:
+		return nil
 	case <-s.ended:
 		return coherence.ErrLost
 	}
@@ -36,6 +41,8 @@ func (s *Session) mapIn(number, file int, addr, length uintptr) error {
 		if e != 0 {
 			return fmt.Errorf("process %d: mmap of %d bytes at %#x: %w", number, length, addr, e)
 		}
+		return nil
+	case <-p.gone:
 		return nil
 	case <-s.ended:
 		return coherence.ErrLost
@@ -56,6 +63,8 @@ func (p *process) mapNext(last syscall.Errno) (addr, length uint64, hand []int, 
 	case r := <-p.maps:
 		p.mapping = r
 		return uint64(r.addr), uint64(r.length), []int{r.file}, 0
+	case <-p.gone:
+		return 0, 0, nil, syscall.ESHUTDOWN
 	case <-p.s.ended:
 		return 0, 0, nil, syscall.ESHUTDOWN
 	}

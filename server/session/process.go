@@ -41,6 +41,9 @@ type process struct {
 	mapping   *mapRequest // that the process carries out; its map thread's, which has mapThread
 	mapThread atomic.Bool // a call NrMapNext is under way
 
+	gone chan struct{} // closed when it has retired
+	over chan struct{} // closed when it has ended; guarded by Session.mu
+
 	tracing tracing
 	printed atomic.Uint64 // how often its runtime wrote
 
@@ -52,6 +55,7 @@ func newProcess(s *Session, number int, r *fds.FrameReader) *process {
 	p := &process{
 		s: s, number: number, control: r.Conn, frames: r, out: make([]byte, 4096), account: &wire.Goroutines{},
 		postedTo: make([]atomic.Uint64, len(s.procs)), maps: make(chan *mapRequest), refs: make(map[int][]uint64),
+		gone: make(chan struct{}), over: make(chan struct{}),
 	}
 	if s.cfg.Far != nil {
 		p.far = s.cfg.Far(number)

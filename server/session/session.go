@@ -101,6 +101,9 @@ type Config struct {
 	// Hidden reports whether a child of the session process is one of the
 	// program's further processes.
 	Hidden func(pid int) bool
+	// Retired is called when a process of this host is about to end while the session
+	// goes on; the process has nothing to do any more. It may be nil.
+	Retired func(process int)
 }
 
 // firstLease is how many goroutines the program may create before it asks.
@@ -122,6 +125,8 @@ type Session struct {
 	whole       whole
 	moves       moves
 	steering    steering
+	retiring    retiring
+	drained     drained
 	places      places
 	observing   observing
 	inspecting  inspecting
@@ -162,6 +167,10 @@ func Open(cfg Config, r *fds.FrameReader, a *wire.Attach) (*Session, error) {
 	s.shared = make([]bool, len(s.procs))
 	s.served = make(chan struct{})
 	s.flights = make([]flights, len(s.procs))
+	s.retiring.heirs = make([]int, len(s.procs))
+	for k := range s.retiring.heirs {
+		s.retiring.heirs[k] = -1
+	}
 	if cfg.Memory != nil {
 		s.whole = whole{marks: coherence.NewWhole(cfg.Memory.Pins(), wholeLimits), bytes: make([]uint64, len(s.procs)), pause: wholePause}
 		if s.near() {

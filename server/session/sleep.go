@@ -69,12 +69,13 @@ func (s *Session) ask() (asleep bool, live uint64, messages []traffic) {
 	w := &s.sleep
 	w.mu.Lock()
 	w.probe++
-	w.answers, w.live, w.left = 0, 0, len(s.procs)
+	living := s.living()
+	w.answers, w.live, w.left = 0, 0, len(living)
 	w.direct = make([]traffic, len(s.procs))
 	w.done = make(chan bool, 1)
 	e, done := wire.Event{Kind: wire.EventProbe, A: w.probe}, w.done
 	w.mu.Unlock()
-	for k := range s.procs {
+	for _, k := range living {
 		if s.eventTo(k, &e) != nil {
 			return false, 0, nil
 		}
@@ -86,12 +87,14 @@ func (s *Session) ask() (asleep bool, live uint64, messages []traffic) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var all traffic
+	s.retiring.mu.Lock()
+	all := s.retiring.left
+	s.retiring.mu.Unlock()
 	for _, d := range w.direct {
 		all.sent += d.sent
 		all.received += d.received
 	}
-	return w.answers == len(s.procs) && all.sent == all.received, w.live, w.direct
+	return w.answers == len(living) && all.sent == all.received, w.live, w.direct
 }
 
 // activity counts what the program asked for so far, answers to probes aside.

@@ -77,6 +77,10 @@ func (s *Session) eventTo(number int, e *wire.Event) error {
 		return fmt.Errorf("event for process %d of %d, which has not attached", number, len(s.procs))
 	}
 	p := s.procs[number]
+	if s.Retired(number) {
+		s.mu.Unlock()
+		return fmt.Errorf("event for process %d, which has retired", number)
+	}
 	if s.slow != nil && e.Kind == wire.EventProbe {
 		s.slow[number].put(e)
 		p = nil
@@ -400,6 +404,7 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 			p.s.collectTogether()
 		}
 		g.list, g.met = nil, nil
+		p.s.keep()
 	case wire.CollectAsk:
 		if c.Args[1] == 0 {
 			p.s.whole.ask()
@@ -416,6 +421,13 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 		return uint64(whole.Quiet(p.number)), 0
 	case wire.CollectVote:
 		return uint64(whole.Vote(p.number)), 0
+	case wire.CollectEstate:
+		p.estate(c)
+	case wire.CollectRetire:
+		if err := p.leaves(c); err != nil {
+			p.s.cfg.Log.Warn("a process cannot retire", "session", p.s.cfg.ID, "err", err)
+			return 0, syscall.EINVAL
+		}
 	case wire.CollectWithdraw:
 		if whole.Withdraw(p.number, c.Args[1] != 0) {
 			return 1, 0

@@ -31,7 +31,7 @@ func (s *Session) tracebacks(p *process, level uint32) {
 	procs := append([]*process(nil), s.procs...)
 	s.mu.Unlock()
 	for _, other := range procs {
-		if other != nil && other != p {
+		if other != nil && other != p && !s.Retired(other.number) {
 			other.traceback(level)
 		}
 	}

@@ -45,7 +45,7 @@ func (m Acting) Do(ctx context.Context, a Action) error {
 	case Pause, Resume:
 		return m.Source.Pause(ctx, a.Session, a.Goroutine, a.Process, a.Name == Pause)
 	case Drain:
-		_, err := m.Source.Drain(ctx, a.Session, []int{a.Process}, true)
+		_, err := m.Source.Drain(ctx, a.Session, []int{a.Process}, true, true)
 		return err
 	}
 	return fmt.Errorf("%q is not available", a.Name)

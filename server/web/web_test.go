@@ -35,7 +35,7 @@ func (*fake) Goroutines(context.Context, uint64, bool) (*wire.Goroutines, error)
 func (*fake) Signal(context.Context, uint64, int) error { return errors.New("not asked for by a page") }
 func (f *fake) Nodes() []control.NodeInfo               { return nil }
 
-func (f *fake) Drain(context.Context, uint64, []int, bool) (session.Drained, error) {
+func (f *fake) Drain(context.Context, uint64, []int, bool, bool) (session.Drained, error) {
 	return session.Drained{}, nil
 }
 
