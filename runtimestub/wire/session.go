@@ -178,7 +178,7 @@ const (
 
 	PostPart     = 56 // of a select over channels of several processes, one's part: A its token, B the token's generation, C who waits, D flags
 	PostWithdraw = 57 // the select is over: A its token, B the generation
-	PostToken    = 58 // a token is free: A the token
+	PostToken    = 58 // a token is free: A the token, B the generation that has used it, C the process for whose selects it is
 )
 
 // Event is a message from the server that answers nothing.
