@@ -24,6 +24,7 @@ type program struct {
 	selects [][]end
 	plain   []end
 	close   []int
+	after   int  // if not 0, that select is made by the goroutine of the first one, when that is completed, with the same token
 	brief   bool // parts are not withdrawn: what they do after that concerns nobody else
 }
 
@@ -33,13 +34,41 @@ type rules struct {
 	pass      bool // who finds a token claimed takes the select for completed
 	unclaimed bool // who comes does not claim its own token first
 	unlooked  bool // a part does not look at its token between entering the list and the queues
+	ageless   bool // of two selects with one token the one that waits is the earlier
 }
 
 const (
 	waiting = iota
 	claimed
 	spent
+	states
 )
+
+// token returns the token of a select, and its generation.
+func (s *state) token(sel int) (token, generation int) {
+	if s.program.after != 0 && sel == s.program.after {
+		return 0, 1
+	}
+	return sel, 0
+}
+
+// value returns what the token of a select says to that.
+func (s *state) value(sel int) int {
+	token, generation := s.token(sel)
+	switch v := s.tokens[token]; {
+	case v/states < generation:
+		return waiting
+	case v/states > generation:
+		return spent
+	default:
+		return v % states
+	}
+}
+
+func (s *state) set(sel, value int) {
+	token, generation := s.token(sel)
+	s.tokens[token] = generation*states + value
+}
 
 // What a thread is about to do.
 const (
@@ -190,6 +219,9 @@ func (s *state) step(i int) (moved bool, err error) {
 	t := &s.threads[i]
 	switch t.pc {
 	case toEnter:
+		if s.program.after != 0 && t.sel == s.program.after && s.done[0] == 0 {
+			return false, nil
+		}
 		t.listed, t.pc = true, toLock
 	case toLock:
 		for _, e := range t.cases {
@@ -210,26 +242,26 @@ func (s *state) step(i int) (moved bool, err error) {
 		return s.claim(i)
 	case toGiveBack:
 		first, _ := s.pair(i)
-		s.tokens[first] = waiting
+		s.set(first, waiting)
 		t.pc = toTry
 		return true, s.after(i)
 	case toSpendFirst:
 		first, _ := s.pair(i)
-		s.tokens[first] = spent
+		s.set(first, spent)
 		t.pc = toSpendSecond
 	case toSpendSecond:
 		_, second := s.pair(i)
-		s.tokens[second] = spent
+		s.set(second, spent)
 		return true, s.serve(i)
 	case toSpendOwn:
 		if t.kind == 'p' {
-			s.tokens[t.sel] = spent
+			s.set(t.sel, spent)
 		} else {
-			s.tokens[s.threads[s.head(i).thread].sel] = spent
+			s.set(s.threads[s.head(i).thread].sel, spent)
 		}
 		return true, s.serve(i)
 	case toLook:
-		if s.tokens[t.sel] == spent && !s.rules.unlooked {
+		if s.value(t.sel) == spent && !s.rules.unlooked {
 			s.unlock(i)
 			t.pc = finished
 			t.listed = false
@@ -298,7 +330,8 @@ func (s *state) head(i int) entry {
 // pair returns the tokens of thread i and of the one that it has met, in the order in which they are claimed.
 func (s *state) pair(i int) (first, second int) {
 	first, second = s.threads[i].sel, s.threads[s.head(i).thread].sel
-	if second < first && !s.rules.unordered {
+	a, _ := s.token(first)
+	if b, _ := s.token(second); b < a && !s.rules.unordered {
 		first, second = second, first
 	}
 	return
@@ -335,6 +368,11 @@ func (s *state) try(i int) error {
 	case len(q) == 0:
 		t.at++
 	case t.kind == 'p' && s.threads[q[0].thread].kind == 'p':
+		mine, own := s.token(t.sel)
+		if token, generation := s.token(s.threads[q[0].thread].sel); token == mine {
+			t.over = own < generation && !s.rules.ageless
+			return s.after(i)
+		}
 		t.pc = toClaimFirst
 		if s.rules.unclaimed {
 			t.pc = toClaimSecond
@@ -361,9 +399,9 @@ func (s *state) claim(i int) (bool, error) {
 	case t.kind != 'p':
 		token, own = s.threads[s.head(i).thread].sel, false
 	}
-	switch state := s.tokens[token]; {
+	switch state := s.value(token); {
 	case state == waiting:
-		s.tokens[token] = claimed
+		s.set(token, claimed)
 		t.pc = next
 	case state == claimed && !s.rules.pass:
 		return false, nil
@@ -426,14 +464,14 @@ func (s *state) check() error {
 		case t.kind == 'w' && t.pc == toWithdraw || t.pc == finished:
 		case t.pc != parked:
 			return fmt.Errorf("thread %d is stuck at %d", i, t.pc)
-		case t.kind == 'p' && s.tokens[t.sel] == spent && !s.program.brief:
+		case t.kind == 'p' && s.value(t.sel) == spent && !s.program.brief:
 			return fmt.Errorf("part %d waits though its select is over", i)
 		}
 	}
 	var ends [2]map[int][]int // of what waits: by side and channel, whose it is
 	for _, t := range s.threads {
 		for _, e := range t.cases {
-			if t.pc != parked || t.kind == 'p' && s.tokens[t.sel] != waiting {
+			if t.pc != parked || t.kind == 'p' && s.value(t.sel) != waiting {
 				continue
 			}
 			if ends[side(e.send)] == nil {
@@ -510,6 +548,7 @@ var programs = map[string]program{
 	"a ring of three":         {brief: true, homes: []int{0, 1, 2}, selects: [][]end{{send0, receive2}, {send1, receive0}, {send2, receive1}}},
 	"three, one of them left": {brief: true, homes: []int{0, 1}, selects: [][]end{{send0, send1}, {receive0, receive1}, {receive0, receive1}}},
 	"one that is over first":  {homes: []int{0, 1, 1}, selects: [][]end{{receive0, receive1}, {send0, send2}}, plain: []end{receive2, send1}},
+	"one after the other":     {homes: []int{0, 1}, after: 2, selects: [][]end{{receive0, receive1}, {receive1}, {send1, receive0}}, plain: []end{send0}},
 	"two of one home":         {homes: []int{0, 0, 1}, selects: [][]end{{send0, receive1, receive2}, {receive0, send2}}},
 }
 
@@ -529,19 +568,21 @@ func TestTokens(t *testing.T) {
 
 // TestTokenRules has the model find what goes wrong without each of the rules.
 func TestTokenRules(t *testing.T) {
-	for name, r := range map[string]rules{"unordered": {unordered: true}, "pass": {pass: true}, "unclaimed": {unclaimed: true}, "unlooked": {unlooked: true}} {
-		var found []string
-		for program, p := range programs {
-			if p.brief {
-				continue
-			}
-			if _, err := explore(p, r); err != nil {
-				found = append(found, fmt.Sprintf("%s: %v", program, err))
-			}
+	for _, c := range []struct {
+		name    string
+		rules   rules
+		program string
+	}{
+		{"unordered", rules{unordered: true}, "two that meet twice"},
+		{"pass", rules{pass: true}, "one that is over first"},
+		{"unclaimed", rules{unclaimed: true}, "two, and a send"},
+		{"unlooked", rules{unlooked: true}, "one, two sends"},
+		{"ageless", rules{ageless: true}, "one after the other"},
+	} {
+		_, err := explore(programs[c.program], c.rules)
+		if err == nil {
+			t.Errorf("nothing goes wrong with %s", c.name)
 		}
-		if len(found) == 0 {
-			t.Errorf("nothing goes wrong with %s", name)
-		}
-		t.Logf("%s: %q", name, found)
+		t.Logf("%s: %v", c.name, err)
 	}
 }
