@@ -95,7 +95,7 @@ func (d *drained) other(s *Session) int {
 }
 
 // retire has a process that is drained hand over what it has, and end. It waits until it has ended. Where ctx ends
-// first the error says what is left; the process ends when it can, unless keep is called. steering.asking is held.
+// first, or it cannot, the error says what is left; then keepOn is to be called. steering.asking is held.
 func (s *Session) retire(ctx context.Context, process, heir int) error {
 	r := &s.retiring
 	p := s.procs[process]
@@ -134,9 +134,6 @@ func (s *Session) retire(ctx context.Context, process, heir int) error {
 				why = a.why + a.within
 			}
 			if a.args[1] == 1 {
-				if err := s.stay(ctx, []int{process}); err != nil {
-					return err
-				}
 				return errors.New(why)
 			}
 		}
@@ -153,6 +150,15 @@ func (s *Session) retire(ctx context.Context, process, heir int) error {
 		return errors.New("the session is over")
 	case <-time.After(goneLimit):
 		return errors.New("it is about to end, and has not")
+	}
+}
+
+// keepOn has a process that could not retire go on as it did; steering.asking is held.
+func (s *Session) keepOn(process int) {
+	ctx, cancel := context.WithTimeout(context.Background(), goneLimit)
+	defer cancel()
+	if err := s.stay(ctx, []int{process}); err != nil && !s.over() {
+		s.cfg.Log.Warn("a process that was to retire may do so later", "session", s.cfg.ID, "process", process, "err", err)
 	}
 }
 

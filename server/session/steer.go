@@ -210,7 +210,12 @@ func (s *Session) end(ctx context.Context, processes []int, keep bool, start tim
 			err = errors.New("no other process takes what it has: all are drained")
 		}
 		if err == nil {
-			err = s.retire(ctx, k, heir)
+			if err = s.retire(ctx, k, heir); err != nil {
+				s.keepOn(k)
+			}
+		}
+		if err != nil && s.Retired(k) {
+			err = nil // just then
 		}
 		if err != nil {
 			why.add(k, err)

@@ -593,7 +593,7 @@ var shipPatches = []Patch{
 		Name:    "weak-strong",
 		Reason:  "only the process that sweeps an object knows whether it is alive",
 		Package: "runtime", File: "mheap.go", Func: "internal_weak_runtime_makeStrongFromWeak",
-		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if remoteForeign(uintptr(u)) || remoteGoneAt(handle.Load()) { if p, ok := remoteStrong(u); ok { return p } }"},
+		Edit: InsertAfter{Anchor: "handle := (*atomic.Uintptr)(u)", Code: "if remoteMany && (remoteForeign(uintptr(u)) || remoteGoneAt(handle.Load())) { if p, ok := remoteStrong(u); ok { return p } }"},
 	},
 	{
 		Name:    "coroutine",
