@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -76,7 +77,9 @@ func (p *process) uncommon(c *wire.Call) syscall.Errno {
 		return syscall.EINVAL
 	}
 	if err := memory.Uncommon(p.number, uintptr(c.Args[0]), uintptr(c.Args[1])); err != nil {
-		p.s.cfg.Log.Warn("giving up common memory", "session", p.s.cfg.ID, "err", err)
+		if !errors.Is(err, coherence.ErrLost) { // else the session ends just now
+			p.s.cfg.Log.Warn("giving up common memory", "session", p.s.cfg.ID, "err", err)
+		}
 		return syscall.EINVAL
 	}
 	return 0
