@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -141,6 +142,7 @@ func (o *Own) Stacks(ctx context.Context, id uint64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, tells)
 	defer cancel()
 	parts, err := o.Session.Ask(ctx, wire.AskStacks, 0)
+	parts = slices.DeleteFunc(parts, func(p []byte) bool { return len(p) == 0 }) // of processes that are gone
 	return bytes.Join(parts, []byte("\n")), err
 }
 

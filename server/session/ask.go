@@ -55,7 +55,7 @@ func (w *asks) told(p *process, c *wire.Call) {
 }
 
 // Ask asks all processes for something of themselves, wire.AskStacks and so on, and returns
-// what they tell, by number of the process; arg is what the request has in B.
+// what they tell, by number of the process, nil where it has retired; arg is what the request has in B.
 func (s *Session) Ask(ctx context.Context, what uint32, arg uint64) ([][]byte, error) {
 	w := &s.asks
 	s.mu.Lock()
@@ -63,6 +63,9 @@ func (s *Session) Ask(ctx context.Context, what uint32, arg uint64) ([][]byte, e
 	s.mu.Unlock()
 	list := make([]*ask, len(procs))
 	for k, p := range procs {
+		if s.Retired(k) {
+			continue
+		}
 		if p == nil {
 			return nil, fmt.Errorf("process %d has not attached", k)
 		}
@@ -85,11 +88,17 @@ func (s *Session) Ask(ctx context.Context, what uint32, arg uint64) ([][]byte, e
 	}
 	texts := make([][]byte, len(list))
 	for k, a := range list {
+		if a == nil {
+			continue
+		}
 		select {
 		case <-a.done:
 		case <-s.ended:
 			return nil, errors.New("the session is over")
 		case <-ctx.Done():
+			if s.Retired(k) { // meanwhile
+				continue
+			}
 			return nil, fmt.Errorf("process %d does not answer: %w", k, ctx.Err())
 		}
 		if a.err != nil {
