@@ -145,7 +145,7 @@ var allRows = []row{
 	apart("two processes: page fault, on pointers / the kernel's own", "fault", "userfault", call),
 	apart("two processes: unbuffered channel, there and back / blocking round trip", "pingpong", "roundtrip/blocking", call),
 	apart("the same / net/rpc call", "pingpong", "peers/netrpc", target{}),
-	apart("two processes: select over channels of two processes, there and back / blocking round trip", "select", "roundtrip/blocking", call),
+	apart("two processes: select over channels of two processes, there and back / blocking round trip", "select", "roundtrip/blocking", target{}),
 	apart("two processes: 64 B messages, capacity 1024 / NATS publish", "stream", "peers/nats", target{atMost, 1}),
 	apart("the same / gRPC stream", "stream", "peers/grpc", target{}),
 	apart("the same / one process", "stream", "apart/stream", target{}),
