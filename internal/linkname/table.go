@@ -66,4 +66,4 @@ var Pulled = []string{
 }
 
 // Pushed lists the functions of package runtime whose bodies are in the stub.
-var Pushed = []string{"remoteAttach", "remoteEvents", "remoteStdio", "remotePlainM"}
+var Pushed = []string{"remoteAttach", "remoteEvents", "remoteStdio", "remotePlainM", "remoteWatchM"}
