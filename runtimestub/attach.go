@@ -122,6 +122,9 @@ func attach() {
 	restoreSignals(signals)
 	install(hooks(), uint32(reply.Hooks), int64(min(reply.Lease, 1<<40)))
 	startStdio(streamsOn)
+	if policy&wire.PolicyAccount != 0 {
+		accountOn()
+	}
 	if count > 1 {
 		setPlacement(policy&wire.PolicySpread != 0, policy&wire.PolicyBalance != 0)
 		joinMemory()

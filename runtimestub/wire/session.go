@@ -71,6 +71,8 @@ const (
 	// PolicyBalance: a goroutine that has not begun may go to a process that has
 	// nothing to do.
 	PolicyBalance
+	// PolicyAccount: what goroutines use is accounted for from the start.
+	PolicyAccount
 )
 
 // RefuseCode says why an attach was refused.

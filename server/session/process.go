@@ -89,6 +89,9 @@ func (p *process) answer() error {
 	if cfg.Balance {
 		answer.Policy |= wire.PolicyBalance
 	}
+	if cfg.Account {
+		answer.Policy |= wire.PolicyAccount
+	}
 	frame, ok := wire.PutAttached(make([]byte, 4096), &answer)
 	if !ok {
 		return errors.New("server name is too long for an Attached frame")
