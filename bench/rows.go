@@ -13,6 +13,7 @@ type variant string
 const (
 	plain     variant = "plain"
 	remote    variant = "remote"    // remotec run
+	accounted variant = "accounted" // remotec run -account
 	forwarded variant = "forwarded" // remotec run -hand=false
 	two       variant = "two"       // remotec run -n 2
 	oneP      variant = "oneP"      // remotec run, GOMAXPROCS=1
@@ -89,6 +90,11 @@ func against(name, measure string, t target) row {
 	return row{name, series{remote, measure}, series{plain, measure}, t}
 }
 
+// accounts compares a program whose goroutines have accounts with one where they have none.
+func accounts(name, measure string) row {
+	return row{name, series{accounted, measure}, series{remote, measure}, cpu}
+}
+
 // roundTrips compares a forwarded call with a bare round trip.
 func roundTrips(name, measure, base string, t target) row {
 	return row{name, series{forwarded, measure}, series{plain, "roundtrip/" + base}, t}
@@ -117,6 +123,14 @@ var allRows = []row{
 	against("go statement, 1000 at a time", "go/many", sched),
 	against("mutex, uncontended", "mutex/free", sched),
 	against("mutex, contended", "mutex/contended", sched),
+	accounts("accounting: CPU, map / without", "cpu/map"),
+	accounts("accounting: allocation, small objects / without", "alloc/small"),
+	accounts("accounting: channel, unbuffered / without", "chan/unbuffered"),
+	accounts("accounting: channel, buffered / without", "chan/buffered"),
+	accounts("accounting: select / without", "select"),
+	accounts("accounting: go statement, one at a time / without", "go/one"),
+	accounts("accounting: go statement, 1000 at a time / without", "go/many"),
+	accounts("accounting: mutex, uncontended / without", "mutex/free"),
 	against("start-up of hello", "startup", target{atMostExtra, 50}),
 
 	roundTrips("forwarded pread 4 KiB / round trip", "os/pread", "unixconn", call),
@@ -200,7 +214,7 @@ func selected(only *regexp.Regexp, build bool) []row {
 // needs reports the variants of program whose samples rows compare. A program
 // is the first part of the names of its measures.
 func needs(rows []row, programs ...string) (variants []variant) {
-	for _, v := range []variant{plain, remote, forwarded, two, moving, oneP, twoP, local, balance} {
+	for _, v := range []variant{plain, remote, accounted, forwarded, two, moving, oneP, twoP, local, balance} {
 		if slices.ContainsFunc(rows, func(r row) bool {
 			return r.what.of(v, programs) || r.base.of(v, programs)
 		}) {

@@ -127,6 +127,8 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 		args = append([]string{filepath.Join(b.dir, "plain", name)}, args...)
 	case remote:
 		args = append([]string{b.tool, "run", path}, args...)
+	case accounted:
+		args = append([]string{b.tool, "run", "-account", path}, args...)
 	case forwarded:
 		args = append([]string{b.tool, "run", "-hand=false", path}, args...)
 	case oneP:

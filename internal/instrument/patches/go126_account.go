@@ -32,19 +32,13 @@ var accountPatches = []Patch{
 		Name:    "account-idle",
 		Reason:  "the time of a P that did nothing is no goroutine's",
 		Package: "runtime", File: "proc.go", Func: "acquirepNoTrace",
-		Edit: InsertAfter{Anchor: "wirep(pp)", Code: "if remoteAccounting.on != 0 { pp.remote.last = remoteTicks() }"},
+		Edit: InsertAfter{Anchor: "wirep(pp)", Code: "if remoteAccounting.on != 0 { pp.remote.clock.last = remoteTicks() }"},
 	},
 	{
 		Name:    "account-spin",
 		Reason:  "as account-idle, for a thread that looked for work",
 		Package: "runtime", File: "proc.go", Func: "resetspinning",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { remotePending(getg().m.p.ptr()) }"},
-	},
-	{
-		Name:    "account-release",
-		Reason:  "as account-idle, for goroutines that ended before",
-		Package: "runtime", File: "proc.go", Func: "releasepNoTrace",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { if pp := getg().m.p.ptr(); pp != nil && pp.remote.pending != 0 { remotePending(pp) } }"},
+		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { getg().m.p.ptr().remote.clock.last = remoteTicks() }"},
 	},
 	{
 		Name:    "account-lost",
