@@ -236,6 +236,12 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany && remoteBacklog.n.Load() != 0 { lock(&sched.lock); pp, _ := pidlegetSpinning(0); unlock(&sched.lock); return pp }"},
 	},
 	{
+		Name:    "backlog-old",
+		Reason:  "a goroutine of the backlog that waits while another process is idle is found, though nobody wakes the mail thread",
+		Package: "runtime", File: "proc.go", Func: "sysmon",
+		Edit: InsertBefore{Anchor: "if retake(now) != 0 {", Code: "if remoteBalance { remoteOldBacklog(now) }"},
+	},
+	{
 		Name:    "idle-put",
 		Reason:  "other processes and the server look whether this one has something to do",
 		Package: "runtime", File: "proc.go", Func: "pidleput",
