@@ -30,20 +30,22 @@ const (
 	keepPause = 100 * time.Millisecond // between two looks at what a process has left, at least
 	keepShare = 20                     // the pause is at least as many times as long as a look
 	goneLimit = 2 * time.Second        // for a process that has said that it ends
+	mostParts = 1 << 20                // of the slot of a process that retires
 )
 
 // retiring is what is known of processes that retire.
 type retiring struct {
+	asked   atomic.Uint64 // by process, a bit each: it was told to retire; nobody does so unasked
 	gone    atomic.Uint64 // by process, a bit each: it has retired
 	heirs   []int         // by process, of one that is to retire; else -1. Guarded by steering.asking
 	keeping atomic.Bool   // somebody looks at what is left
 
 	mu      sync.Mutex
-	parts   []coherence.Range   // of the process that says so just now; guarded by mu
-	estates []*coherence.Estate // of all; guarded by mu
-	pause   time.Duration       // guarded by mu
-	kept    time.Time           // guarded by mu
-	left    traffic             // messages of those that are gone; guarded by mu
+	parts   map[int][]coherence.Range // by process, what it has said so far; guarded by mu
+	estates []*coherence.Estate       // of all; guarded by mu
+	pause   time.Duration             // guarded by mu
+	kept    time.Time                 // guarded by mu
+	left    traffic                   // messages of those that are gone; guarded by mu
 }
 
 // Retired reports whether a process has retired: it ends, or has ended, and the session goes on.
@@ -112,6 +114,7 @@ func (s *Session) retire(ctx context.Context, process, heir int) error {
 			os.Redirect(process, heir)
 		}
 		r.heirs[process] = heir
+		r.asked.Or(1 << process)
 	}
 	why := ""
 	for pause := moveFirst; !s.Retired(process); pause = min(2*pause, moveEvery) {
@@ -186,6 +189,7 @@ func (s *Session) stay(ctx context.Context, processes []int) error {
 			os.Redirect(process, process)
 		}
 		r.heirs[process] = -1
+		r.asked.And(^(uint64(1) << process))
 	}
 	for _, heir := range r.heirs {
 		if heir >= 0 {
@@ -196,37 +200,49 @@ func (s *Session) stay(ctx context.Context, processes []int) error {
 	return nil
 }
 
+// mayLeave reports whether the process was told to retire, and has not.
+func (p *process) mayLeave() bool {
+	r := &p.s.retiring
+	return r.asked.Load()&^r.gone.Load()>>p.number&1 != 0
+}
+
 // estate carries out CollectEstate.
-func (p *process) estate(c *wire.Call) {
+func (p *process) estate(c *wire.Call) error {
 	r := &p.s.retiring
 	words := appendWords(nil, c.Blobs[1])
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := 0; i+1 < len(words); i += 2 {
-		r.parts = append(r.parts, coherence.Range{Start: words[i], End: words[i+1]})
+	if !p.mayLeave() || len(r.parts[p.number])+len(words)/2 > mostParts {
+		return fmt.Errorf("process %d says what it leaves, and is not to leave that", p.number)
 	}
+	if r.parts == nil {
+		r.parts = make(map[int][]coherence.Range)
+	}
+	for i := 0; i+1 < len(words); i += 2 {
+		r.parts[p.number] = append(r.parts[p.number], coherence.Range{Start: words[i], End: words[i+1]})
+	}
+	return nil
 }
 
 // leaves carries out CollectRetire: the process is about to end, and its threads do nothing any more.
 func (p *process) leaves(c *wire.Call) error {
 	s, r := p.s, &p.s.retiring
 	words := appendWords(nil, c.Blobs[1])
-	if len(words) != 3 || p.number == 0 {
-		return fmt.Errorf("process %d retires in a way that is none", p.number)
-	}
 	s.maps.mu.Lock() // a mapping is made in all processes, or in all but this one
-	err := s.cfg.Memory.Retire(p.number)
+	err := fmt.Errorf("process %d retires in a way that is none", p.number)
+	if len(words) == 3 && p.mayLeave() {
+		err = s.cfg.Memory.Retire(p.number)
+	}
 	if err == nil {
-		for old := r.gone.Load(); !r.gone.CompareAndSwap(old, old|1<<p.number); old = r.gone.Load() {
-		}
+		r.gone.Or(1 << p.number)
 	}
 	s.maps.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	r.mu.Lock()
-	r.estates = append(r.estates, coherence.NewEstate(s.cfg.Layout, p.number, r.parts))
-	r.parts = nil
+	r.estates = append(r.estates, coherence.NewEstate(s.cfg.Layout, p.number, r.parts[p.number]))
+	delete(r.parts, p.number)
 	r.left.sent += uint64(words[1])
 	r.left.received += uint64(words[2])
 	r.mu.Unlock()

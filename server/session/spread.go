@@ -422,7 +422,10 @@ func (p *process) collect(c *wire.Call, w *wire.ReplyWriter) (r1 uint64, e sysca
 	case wire.CollectVote:
 		return uint64(whole.Vote(p.number)), 0
 	case wire.CollectEstate:
-		p.estate(c)
+		if err := p.estate(c); err != nil {
+			p.s.cfg.Log.Warn("a process cannot retire", "session", p.s.cfg.ID, "err", err)
+			return 0, syscall.EINVAL
+		}
 	case wire.CollectRetire:
 		if err := p.leaves(c); err != nil {
 			p.s.cfg.Log.Warn("a process cannot retire", "session", p.s.cfg.ID, "err", err)
