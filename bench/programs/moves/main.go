@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -77,11 +78,10 @@ func wait(n int) {
 	}
 }
 
-// computing is how many of begin's goroutines compute all the time.
-const computing = 20
-
-// begin has n goroutines be in all states: they wait for channels, in selects and for a mutex, sleep, and compute.
+// begin has n goroutines be in all states: they wait for channels, in selects and for a mutex, sleep, and compute; of
+// the last ones there are twice as many as CPUs.
 func begin(n int) {
+	computing := 2 * runtime.NumCPU()
 	c, d := make(chan int), make(chan int)
 	var mu sync.Mutex
 	mu.Lock()
