@@ -96,6 +96,7 @@ func (b *bench) tasks(rows []row) (tasks []task) {
 	add(program("userfault"), "userfault")
 	add(program("moves"), "moves")
 	add(b.drain, "drain")
+	add(b.retire, "retire")
 	add(program("stdout"), "stdout")
 	add(program("spawn"), "spawn")
 	add(b.stream, "stream")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -166,6 +167,13 @@ func (c *command) help(w io.Writer) {
 	if b.Len() > 0 {
 		fmt.Fprintf(w, "\nflags:\n%s", b.String())
 	}
+}
+
+// printJSON prints v as the flag -json asks for it.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "\t")
+	return enc.Encode(v)
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

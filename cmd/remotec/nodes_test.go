@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -241,6 +242,7 @@ func TestNodes(t *testing.T) {
 	t.Run("Work", func(t *testing.T) { testNodesWork(t, h) })
 	t.Run("Ends", func(t *testing.T) { testNodesEnds(t, h) })
 	t.Run("Lost", func(t *testing.T) { testNodesLost(t, h) })
+	t.Run("Account", func(t *testing.T) { testNodesAccount(t, h) })
 	t.Run("Stranger", func(t *testing.T) { testNodesStranger(t, h) })
 }
 
@@ -366,6 +368,46 @@ func parentOf(pid int) (ppid int) {
 		fmt.Sscan(string(stat[i+1:]), &state, &ppid)
 	}
 	return ppid
+}
+
+// testNodesAccount: the account of a goroutine that has computed and allocated in two processes on two hosts is the sum.
+func testNodesAccount(t *testing.T, h *hosts) {
+	t.Setenv("REMOTEC_ACCOUNT", "true")
+	c := h.cluster(t, 2, 1, 0, "account")
+	c.out.await(t, "used .*\n", 1)
+	var id uint64
+	var took int64
+	fmt.Sscanf(c.out.String(), "used %d %d", &id, &took)
+	o := finish(t, h.in(h.server, h.tool, "top", "-session", fmt.Sprint(c.run.Process.Pid), "-once", "-goroutines", "-lines", "0", "-json"))
+	var looks []struct {
+		Lines []struct {
+			Goroutine uint64
+			Process   int
+			Use       useJSON
+		}
+	}
+	if err := json.Unmarshal([]byte(o.out), &looks); err != nil || len(looks) != 1 {
+		t.Fatalf("remotec top: %v: %+v", err, o)
+	}
+	found := false
+	for _, l := range looks[0].Lines {
+		if l.Goroutine != id {
+			continue
+		}
+		found = true
+		t.Logf("it computed for %v, and is charged with %v and %d bytes", time.Duration(took), time.Duration(l.Use.CPU), l.Use.Bytes)
+		if l.Process != 1 || l.Use.CPU < took*3/4 || l.Use.CPU > took*5/4 {
+			t.Errorf("goroutine %d in process %d is charged with %d ns, not %d", id, l.Process, l.Use.CPU, took)
+		}
+		if l.Use.Bytes < 15<<20 || l.Use.Bytes > 19<<20 { // it is charged by spans
+			t.Errorf("it is charged with %d bytes, not with %d", l.Use.Bytes, 16<<20)
+		}
+	}
+	if !found {
+		t.Errorf("goroutine %d is not listed: %s", id, o.out)
+	}
+	syscall.Kill(c.run.Process.Pid, syscall.SIGTERM)
+	c.ends(t, 5*time.Second)
 }
 
 // testNodesStranger: nobody joins a session that is complete.

@@ -335,6 +335,62 @@ func TestPageOfServer(t *testing.T) {
 	}
 }
 
+// TestPageOfDrainedProcess drains processes by the buttons of the page, in a program of three: one is kept, and gets
+// goroutines again, one ends, and the page shows it as gone.
+func TestPageOfDrainedProcess(t *testing.T) {
+	v := view(t, []string{"-n", "3", "-placement", "spread"})
+	b := v.open()
+	must(t, b.Await(`document.querySelectorAll(".process").length === 3`))
+	press := func(process int, label string) {
+		t.Helper()
+		must(t, b.Await(fmt.Sprintf(`(() => {
+			const e = [...document.querySelectorAll("[data-process='%d'] button")].find(e => e.textContent === %q && !e.disabled);
+			if (e) e.click();
+			return e;
+		})()`, process, label)))
+	}
+	head := func(process int, text string) {
+		t.Helper()
+		must(t, b.Await(fmt.Sprintf(`document.querySelector("[data-process='%d'] .head").textContent.includes(%q)`, process, text)))
+	}
+	type member struct {
+		Number, Goroutines int
+		Drained, Gone      bool
+	}
+	members := func() []member {
+		t.Helper()
+		var picture struct{ Processes []member }
+		v.view("picture", "", &picture)
+		return picture.Processes
+	}
+	press(2, "Drain, keep")
+	head(2, ", drained")
+	if m := members()[2]; !m.Drained || m.Gone || m.Goroutines != 0 {
+		t.Errorf("process 2, which is kept: %+v", m)
+	}
+	press(2, "Undo drain")
+	must(t, b.Await(`!document.querySelector("[data-process='2'] .head").textContent.includes("drained")`))
+
+	press(1, "Drain")
+	head(1, "gone")
+	if m := members()[1]; !m.Gone || m.Goroutines != 0 {
+		t.Errorf("process 1, which has ended: %+v", m)
+	}
+	left := -1
+	must(t, b.Eval(`document.querySelectorAll("[data-process='1'] button").length`, &left))
+	if left != 0 {
+		t.Errorf("process 1 is gone, and has %d buttons", left)
+	}
+	out, err := exec.Command("remotec", "ps").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "gone") {
+		t.Errorf("remotec ps: %v\n%s", err, out)
+	}
+	must(t, b.Eval(`location.hash = "#goroutines"`, nil))
+	must(t, b.Await(`document.querySelectorAll("#byProcess option").length === 3`)) // all, 0 and 2
+	must(t, b.Eval(`location.hash = "#traffic"`, nil))
+	must(t, b.Await(`document.querySelectorAll("#graph circle").length === 2`))
+}
+
 // TestPageOfManyGoroutines looks at a program with 100,000 goroutines: the page answers soon,
 // and the program goes on.
 func TestPageOfManyGoroutines(t *testing.T) {

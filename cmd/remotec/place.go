@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -117,9 +116,7 @@ func (o *movesOptions) list(goroutine uint64, std streams) error {
 				}
 				all = append(all, m)
 			}
-			enc := json.NewEncoder(std.out)
-			enc.SetIndent("", "\t")
-			return enc.Encode(all)
+			return printJSON(std.out, all)
 		case goroutine == 0:
 			return printMoves(std.out, list)
 		}

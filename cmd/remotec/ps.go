@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -130,9 +129,7 @@ func (o *psOptions) run(args []string, std streams) error {
 		if list == nil {
 			list = []psSession{}
 		}
-		enc := json.NewEncoder(std.out)
-		enc.SetIndent("", "\t")
-		return enc.Encode(list)
+		return printJSON(std.out, list)
 	}
 	if err := o.print(std.out, list); err != nil || len(nodes) == 0 {
 		return err
@@ -156,9 +153,7 @@ func (o *psOptions) printNodes(w io.Writer, nodes []control.NodeInfo) error {
 		for _, n := range nodes {
 			list = append(list, psNode{n.Name, n.Addr, n.CPUs, n.Sessions, n.Joined.UTC().Format(time.RFC3339Nano)})
 		}
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "\t")
-		return enc.Encode(list)
+		return printJSON(w, list)
 	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "NODE\tADDRESS\tCPUS\tSESSIONS\tAGE")

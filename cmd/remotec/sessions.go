@@ -81,13 +81,8 @@ func (o *sessionOptions) asking(err error) error {
 	return fmt.Errorf("asking the server at %s: %w; is it a runtime server, and the token its own?", o.server, err)
 }
 
-// with calls f for the session that is meant, of which there must be one.
-func (o *sessionOptions) with(f func(ctx context.Context, s found) error) error {
-	return o.within(psTimeout, f)
-}
-
-// within is with for what may take that long.
-func (o *sessionOptions) within(d time.Duration, f func(ctx context.Context, s found) error) error {
+// forAll calls f for the sessions that are meant, and then ends the connections to them. All of it may take that long.
+func (o *sessionOptions) forAll(d time.Duration, f func(context.Context, []found) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	list, done, err := o.all(ctx)
@@ -95,15 +90,27 @@ func (o *sessionOptions) within(d time.Duration, f func(ctx context.Context, s f
 		return err
 	}
 	defer done()
-	switch len(list) {
-	case 0:
-		return errors.New("no program runs; remotec ps lists those that do")
-	case 1:
-	default:
-		return usagef("there are %d sessions; say which: -session N, as remotec ps lists them", len(list))
-	}
-	if err := f(ctx, list[0]); err != nil {
-		return fmt.Errorf("session %d: %s", list[0].ID, control.Plain(err))
-	}
-	return nil
+	return f(ctx, list)
+}
+
+// with calls f for the session that is meant, of which there must be one.
+func (o *sessionOptions) with(f func(ctx context.Context, s found) error) error {
+	return o.within(psTimeout, f)
+}
+
+// within is with for what may take that long.
+func (o *sessionOptions) within(d time.Duration, f func(ctx context.Context, s found) error) error {
+	return o.forAll(d, func(ctx context.Context, list []found) error {
+		switch len(list) {
+		case 0:
+			return errors.New("no program runs; remotec ps lists those that do")
+		case 1:
+		default:
+			return usagef("there are %d sessions; say which: -session N, as remotec ps lists them", len(list))
+		}
+		if err := f(ctx, list[0]); err != nil {
+			return fmt.Errorf("session %d: %s", list[0].ID, control.Plain(err))
+		}
+		return nil
+	})
 }

@@ -79,9 +79,7 @@ func (o *stackOptions) print(list []stackJSON, only []uint64, std streams) error
 		}
 	}
 	if o.json {
-		enc := json.NewEncoder(std.out)
-		enc.SetIndent("", "\t")
-		return enc.Encode(list)
+		return printJSON(std.out, list)
 	}
 	for i, g := range list {
 		if i > 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -69,13 +68,10 @@ func (o *statsOptions) run(args []string, std streams) error {
 	if err := noArgs(args); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
-	defer cancel()
-	list, done, err := o.all(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
+	return o.forAll(psTimeout, func(ctx context.Context, list []found) error { return o.print(ctx, list, std) })
+}
+
+func (o *statsOptions) print(ctx context.Context, list []found, std streams) error {
 	if o.metrics {
 		return metrics.Write(std.out, foundSessions(list))
 	}
@@ -92,9 +88,7 @@ func (o *statsOptions) run(args []string, std streams) error {
 		}
 	}
 	if o.json {
-		enc := json.NewEncoder(std.out)
-		enc.SetIndent("", "\t")
-		return enc.Encode(all)
+		return printJSON(std.out, all)
 	}
 	return nil
 }

@@ -162,21 +162,17 @@ func (o *topOptions) run(args []string, std streams) error {
 
 // begin has all sessions account for what goroutines use, and waits until they have for a while.
 func (o *topOptions) begin() error {
-	ctx, cancel := context.WithTimeout(context.Background(), psTimeout)
-	defer cancel()
-	sessions, done, err := o.all(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
 	var wait time.Duration
-	for _, s := range sessions {
-		if since, err := s.Account(ctx, s.ID); err == nil { // else it has just ended
-			wait = max(wait, min(o.every-time.Since(since), o.every))
+	err := o.forAll(psTimeout, func(ctx context.Context, sessions []found) error {
+		for _, s := range sessions {
+			if since, err := s.Account(ctx, s.ID); err == nil { // else it has just ended
+				wait = max(wait, min(o.every-time.Since(since), o.every))
+			}
 		}
-	}
+		return nil
+	})
 	time.Sleep(wait)
-	return nil
+	return err
 }
 
 // look asks all sessions, and shows what was used since the look before.

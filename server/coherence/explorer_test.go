@@ -230,6 +230,19 @@ func (m *model) transition(s *exState, o int, requester int, losers uint8, exclu
 	}
 }
 
+// endMark ends a mark phase of p, or a look at what it has left: foreign objects that it has met are pinned, and pins
+// of the phase before go.
+func (m *model) endMark(s *exState, met uint8, p int) {
+	for o := range m.home {
+		if met&(1<<o) != 0 {
+			m.pin(s, int8(o), p)
+		}
+	}
+	s.old[p] |= s.new[p]
+	s.new[p] = 0
+	s.gc[p] = exMark{}
+}
+
 func (m *model) shade(s *exState, p int, object int8) {
 	if object == none {
 		return
@@ -348,14 +361,7 @@ func (m *model) keep(s *exState, p int, yield func(string, exState)) {
 	if g.pages == 0 {
 		n := *s
 		n.old[p] = 0
-		for o := range m.home {
-			if g.met&(1<<o) != 0 {
-				m.pin(&n, int8(o), p)
-			}
-		}
-		n.old[p] |= n.new[p]
-		n.new[p] = 0
-		n.gc[p] = exMark{}
+		m.endMark(&n, g.met, p)
 		yield(fmt.Sprintf("a look at what %d left ends", p), n)
 	}
 }
@@ -627,14 +633,7 @@ func (m *model) collect(s *exState, p int, yield func(string, exState)) (lost st
 				return ""
 			}
 		}
-		for o := range m.home {
-			if g.met&(1<<o) != 0 {
-				m.pin(&n, int8(o), p)
-			}
-		}
-		n.old[p] |= n.new[p]
-		n.new[p] = 0
-		n.gc[p] = exMark{}
+		m.endMark(&n, g.met, p)
 		yield(fmt.Sprintf("%d ends", p), n)
 	}
 	return ""

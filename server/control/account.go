@@ -88,13 +88,18 @@ func unixTime(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
+// about fills in the parameters of a method that has none but a session.
+func about[P interface{ SetSession(uint64) }](id uint64) func(P) error {
+	return func(p P) error {
+		p.SetSession(id)
+		return nil
+	}
+}
+
 // Account has a session account for what its goroutines use, from now on, and returns
 // since when it does.
 func (c *Client) Account(ctx context.Context, id uint64) (time.Time, error) {
-	f, release := c.server.Account(ctx, func(p capnp.Server_account_Params) error {
-		p.SetSession(id)
-		return nil
-	})
+	f, release := c.server.Account(ctx, about[capnp.Server_account_Params](id))
 	defer release()
 	r, err := f.Struct()
 	if err != nil {
@@ -105,10 +110,7 @@ func (c *Client) Account(ctx context.Context, id uint64) (time.Time, error) {
 
 // Stacks returns the goroutines of all processes of a session as runtime.Stack writes them.
 func (c *Client) Stacks(ctx context.Context, id uint64) ([]byte, error) {
-	f, release := c.server.Stacks(ctx, func(p capnp.Server_stacks_Params) error {
-		p.SetSession(id)
-		return nil
-	})
+	f, release := c.server.Stacks(ctx, about[capnp.Server_stacks_Params](id))
 	defer release()
 	r, err := f.Struct()
 	if err != nil {
@@ -137,10 +139,7 @@ func (c *Client) Profile(ctx context.Context, id uint64, kind string, d time.Dur
 
 // Stats returns the counts of a session.
 func (c *Client) Stats(ctx context.Context, id uint64) (*session.Stats, error) {
-	f, release := c.server.Stats(ctx, func(p capnp.Server_stats_Params) error {
-		p.SetSession(id)
-		return nil
-	})
+	f, release := c.server.Stats(ctx, about[capnp.Server_stats_Params](id))
 	defer release()
 	r, err := f.Struct()
 	if err != nil {

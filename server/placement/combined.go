@@ -97,7 +97,7 @@ func (c *Combined) Decide(s *Snapshot) (moves []Move) {
 		}
 	}
 	take := func(m Move) {
-		if taken[m.Goroutine] || m.From == m.To {
+		if taken[m.Goroutine] || m.From == m.To || !s.Processes[m.From].Here || !s.Processes[m.To].Here {
 			return
 		}
 		st := c.states[m.Goroutine]

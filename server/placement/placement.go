@@ -13,6 +13,7 @@
 //     that was moved stays for a while, twice as long each time.
 //   - Balance never makes the difference of load of two processes larger, or turns it around.
 //   - No goroutine goes to where its labels weigh less.
+//   - None goes to or from a process that is not Here, not even where it came from.
 //
 // A Policy is used by one goroutine at a time.
 package placement
@@ -47,7 +48,7 @@ type Snapshot struct {
 
 // Process is one process.
 type Process struct {
-	Here    bool // it is measured, and goroutines move to and from it
+	Here    bool // goroutines move to and from it: it is measured, and neither drained nor gone
 	Procs   int  // GOMAXPROCS
 	Running int  // Ps that have something to do
 	Waiting int  // goroutines that are ready and wait for a P

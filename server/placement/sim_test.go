@@ -34,6 +34,8 @@ type sim struct {
 	groups []int
 	moved  []Move
 	queue  uint64
+	// away says which processes are drained: what goroutines are left there is moved by others.
+	away []bool
 }
 
 // remoteShare is the part of its time that goroutine i spends on each process.
@@ -81,7 +83,7 @@ func (m *sim) snapshot() *Snapshot {
 	}
 	m.queue++
 	for k, list := range lists {
-		p := Process{Here: true, Procs: m.procs[k], Running: min(len(list), m.procs[k]), Stamp: m.queue}
+		p := Process{Here: !m.isAway(k), Procs: m.procs[k], Running: min(len(list), m.procs[k]), Stamp: m.queue}
 		// Those that run take turns.
 		if n := len(list); n > 0 {
 			at := int(m.queue) * p.Procs % n
@@ -104,6 +106,8 @@ func (m *sim) step(t interface{ Fatalf(string, ...any) }, p Policy) (moves []Mov
 		switch {
 		case g.at != move.From || move.To == move.From || move.To < 0 || move.To >= len(m.procs):
 			t.Fatalf("%v: goroutine %d is in process %d", move, move.Goroutine, g.at)
+		case m.isAway(move.From) || m.isAway(move.To):
+			t.Fatalf("%v, of processes %v that are drained", move, m.away)
 		case seen[move.Goroutine]:
 			t.Fatalf("goroutine %d is moved twice at a time", move.Goroutine)
 		}
@@ -120,6 +124,23 @@ func (m *sim) step(t interface{ Fatalf(string, ...any) }, p Policy) (moves []Mov
 		m.moved = append(m.moved, move)
 	}
 	return moves
+}
+
+func (m *sim) isAway(process int) bool { return process < len(m.away) && m.away[process] }
+
+// drain has all goroutines of a process go to another one, and none come from then on. What
+// it has made goes there as well.
+func (m *sim) drain(process, to int) {
+	m.away = append(m.away, make([]bool, len(m.procs)-len(m.away))...)
+	m.away[process] = true
+	for _, g := range m.gs {
+		if g.at == process {
+			g.at = to
+		}
+		if g.home == process {
+			g.home = to
+		}
+	}
 }
 
 // loads returns how many goroutines compute in each process.
@@ -244,6 +265,31 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestDrained: a process that is drained gets no goroutine, whatever speaks for it: a P that is idle, labels, that a
+// goroutine came from there.
+func TestDrained(t *testing.T) {
+	m := &sim{procs: []int{1, 1, 1}, cpus: 3}
+	for range 6 {
+		m.add(0, true)
+	}
+	m.add(0, true).weights = []float64{0, 2, 1}
+	p := newCombined()
+	steps(t, m, p, 20)
+	if l := m.loads(); l[1] == 0 || l[2] == 0 {
+		t.Fatalf("before the drain the processes run %v goroutines", l)
+	}
+	m.drain(1, 0)
+	// One that came from there does nothing but wait for others since.
+	p.Learn(m.now, &Result{Move: Move{Goroutine: 1, From: 1, To: m.gs[0].at, Kind: Balancing}, Arrived: true, After: 1})
+	steps(t, m, p, 3000) // who moves another one there fails in step
+	if l := m.loads(); l[1] != 0 || l[2] < 2 {
+		t.Errorf("after it they run %v", l)
+	}
+	if g := m.gs[6]; g.at != 2 {
+		t.Errorf("the goroutine with labels is in process %d, not in the best one that is there", g.at)
+	}
+}
+
 // TestRandom: whatever the goroutines do, moves become rare, and balance keeps its bounds.
 func TestRandom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -263,7 +309,11 @@ func TestRandom(t *testing.T) {
 			}
 		}
 		p := newCombined()
-		for range 6000 { // a minute
+		drained := rapid.IntRange(0, 12000).Draw(t, "drained")
+		for i := range 6000 { // a minute
+			if i == drained {
+				m.drain(len(m.procs)-1, 0)
+			}
 			before := m.loads()
 			moves := m.step(t, p)
 			checkBalance(t, m, before, moves)

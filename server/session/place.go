@@ -95,6 +95,7 @@ func (s *Session) place() {
 			continue // until woken
 		}
 		snapshot := m.take(func(g uint64, process int) { w.arrived(m.now(), g, process) })
+		s.leaveOut(snapshot)
 		w.weigh(snapshot)
 		labels := w.labelsDue()
 		clear(shares)
@@ -131,6 +132,19 @@ func (s *Session) place() {
 			every = placeEvery
 		}
 		timer.Reset(every)
+	}
+}
+
+// leaveOut has the policy move no goroutine to or from processes that are drained: they go elsewhere anyway. Of a
+// process that has retired nothing is left but what its ledger said last.
+func (s *Session) leaveOut(snapshot *placement.Snapshot) {
+	for k := range snapshot.Processes {
+		switch p := &snapshot.Processes[k]; {
+		case s.Retired(k):
+			*p = placement.Process{}
+		case s.drained.has(k):
+			p.Here = false
+		}
 	}
 }
 

@@ -157,6 +157,26 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// TestLeaveOut: policies see processes that are drained or gone as ones to which nothing moves.
+func TestLeaveOut(t *testing.T) {
+	s := &Session{procs: make([]*process, 4)}
+	s.drained.set(1, true)
+	s.drained.set(2, true)
+	s.drained.set(3, true)
+	s.retiring.gone.Store(1 << 2)
+	s.drained.set(3, false)
+	snapshot := &placement.Snapshot{Processes: make([]placement.Process, 4)}
+	for k := range snapshot.Processes {
+		snapshot.Processes[k] = placement.Process{Here: true, Procs: 1, Running: 1, Waiting: 1, Ready: []uint64{5}}
+	}
+	s.leaveOut(snapshot)
+	for k, here := range []bool{true, false, false, true} {
+		if p := snapshot.Processes[k]; p.Here != here || (p.Running == 0) != (k == 2) {
+			t.Errorf("process %d: %+v", k, p)
+		}
+	}
+}
+
 func TestWeights(t *testing.T) {
 	m := newTestMail(t)
 	s := &Session{cfg: Config{Measures: NewMeasures(2, m.Mail, 2)}, procs: make([]*process, 2)}

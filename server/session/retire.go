@@ -75,21 +75,25 @@ func (s *Session) mayRetire(process int) error {
 	return nil
 }
 
-// drained has a bit for each process that gets no goroutines.
-type drained struct{ processes uint64 } // guarded by steering.asking
+// drained has a bit for each process that gets no goroutines. It changes under steering.asking, which is held for
+// as long as a drain takes; who only looks does so without.
+type drained struct{ processes atomic.Uint64 }
 
 func (d *drained) set(process int, on bool) {
 	if on {
-		d.processes |= 1 << process
+		d.processes.Or(1 << process)
 	} else {
-		d.processes &^= 1 << process
+		d.processes.And(^(uint64(1) << process))
 	}
 }
+
+// has reports whether a process gets no goroutines.
+func (d *drained) has(process int) bool { return d.processes.Load()>>process&1 != 0 }
 
 // other returns a process that takes over from those that are drained, or -1.
 func (d *drained) other(s *Session) int {
 	for _, k := range s.living() {
-		if d.processes>>k&1 == 0 {
+		if !d.has(k) {
 			return k
 		}
 	}

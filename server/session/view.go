@@ -52,7 +52,9 @@ type Member struct {
 	Running    int    `json:"running"`
 	Runnable   int    `json:"runnable"`
 	Created    uint64 `json:"created"`
-	Silent     bool   `json:"silent,omitempty"` // it did not answer
+	Silent     bool   `json:"silent,omitempty"`  // it did not answer
+	Drained    bool   `json:"drained,omitempty"` // it gets no goroutines
+	Gone       bool   `json:"gone,omitempty"`    // it was drained, and has ended
 }
 
 // SiteView is a place that creates goroutines.
@@ -177,7 +179,8 @@ func (s *Session) picture(ctx context.Context) (*Picture, error) {
 	members := make([]*Member, n)
 	for _, i := range info.Processes {
 		p.Processes = append(p.Processes, Member{
-			Number: i.Number, PID: i.PID, Host: i.Host, Created: i.Created, Silent: slices.Contains(o.silent, i.Number),
+			Number: i.Number, PID: i.PID, Host: i.Host, Created: i.Created, Gone: i.Gone,
+			Silent: !i.Gone && slices.Contains(o.silent, i.Number), Drained: s.drained.has(i.Number),
 		})
 	}
 	for i := range p.Processes {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"remotec.dev/server/control"
@@ -14,6 +15,8 @@ type Action struct {
 	Goroutine uint64 `json:"goroutine,omitempty"`
 	Process   int    `json:"process"`        // the one that it goes to, or that the action is about
 	Node      string `json:"node,omitempty"` // that the action is about
+	Keep      bool   `json:"keep,omitempty"` // the process that is drained does not end
+	Undo      bool   `json:"undo,omitempty"` // it gets goroutines again
 }
 
 // Names of actions. The page has buttons for those that the Actor offers.
@@ -21,7 +24,7 @@ const (
 	Migrate = "migrate" // Goroutine goes to Process
 	Pause   = "pause"   // Goroutine, or all of Process if that is 0, stops
 	Resume  = "resume"  // and goes on
-	Drain   = "drain"   // Process gets rid of its goroutines
+	Drain   = "drain"   // Process gets rid of its goroutines, and ends
 )
 
 // Actor carries out actions.
@@ -45,7 +48,10 @@ func (m Acting) Do(ctx context.Context, a Action) error {
 	case Pause, Resume:
 		return m.Source.Pause(ctx, a.Session, a.Goroutine, a.Process, a.Name == Pause)
 	case Drain:
-		_, err := m.Source.Drain(ctx, a.Session, []int{a.Process}, true, true)
+		d, err := m.Source.Drain(ctx, a.Session, []int{a.Process}, !a.Undo, a.Keep)
+		if err == nil && d.Stays != "" {
+			err = errors.New(d.Stays)
+		}
 		return err
 	}
 	return fmt.Errorf("%q is not available", a.Name)

@@ -56,10 +56,10 @@ type Options struct {
 	Metrics http.Handler
 }
 
-// tick is the time between two events of a viewer; viewTimeout bounds what a view takes.
 const (
-	tick        = time.Second
-	viewTimeout = 5 * time.Second
+	tick          = time.Second      // between two events of a viewer
+	viewTimeout   = 5 * time.Second  // bounds what a view takes
+	actionTimeout = 10 * time.Second // and an action: a drain takes up to five seconds
 )
 
 // handler serves the page.
@@ -280,7 +280,7 @@ func (h *handler) action(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "remotec: not an action: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), viewTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout)
 	defer cancel()
 	if err := h.o.Actor.Do(ctx, a); err != nil {
 		fail(w, err)

@@ -23,6 +23,9 @@ type fake struct {
 
 	moved []uint64
 	views int
+
+	drained   int
+	on, keeps bool
 }
 
 func (*fake) Name() (string, int) { return "fake", 1 }
@@ -35,7 +38,11 @@ func (*fake) Goroutines(context.Context, uint64, bool) (*wire.Goroutines, error)
 func (*fake) Signal(context.Context, uint64, int) error { return errors.New("not asked for by a page") }
 func (f *fake) Nodes() []control.NodeInfo               { return nil }
 
-func (f *fake) Drain(context.Context, uint64, []int, bool, bool) (session.Drained, error) {
+func (f *fake) Drain(_ context.Context, _ uint64, processes []int, on, keep bool) (session.Drained, error) {
+	f.drained, f.on, f.keeps = processes[0], on, keep
+	if processes[0] == 0 && on && !keep {
+		return session.Drained{Stays: "process 0 is drained, but stays"}, nil
+	}
 	return session.Drained{}, nil
 }
 
@@ -216,6 +223,30 @@ func TestViewsAndActions(t *testing.T) {
 	} {
 		if got := text(s.ask("POST", "/api/action", body, token...)); got != want {
 			t.Errorf("%s: %s, not %s", body, got, want)
+		}
+	}
+}
+
+// TestDrain: the process ends, as with remotec drain, unless it is to be kept.
+func TestDrain(t *testing.T) {
+	s := newSite(t, Options{})
+	for _, c := range []struct {
+		body      string
+		process   int
+		on, keeps bool
+		want      string
+	}{
+		{`{"name":"drain","session":7,"process":1}`, 1, true, false, `{"done":true}`},
+		{`{"name":"drain","session":7,"process":2,"keep":true}`, 2, true, true, `{"done":true}`},
+		{`{"name":"drain","session":7,"process":2,"undo":true}`, 2, false, false, `{"done":true}`},
+		{`{"name":"drain","session":7,"process":0}`, 0, true, false, `{"error":"process 0 is drained, but stays"}`},
+	} {
+		text, _ := io.ReadAll(s.ask("POST", "/api/action", c.body, "X-Remotec-Token", "secret").Body)
+		if got := strings.TrimSpace(string(text)); got != c.want {
+			t.Errorf("%s: %s, not %s", c.body, got, c.want)
+		}
+		if s.src.drained != c.process || s.src.on != c.on || s.src.keeps != c.keeps {
+			t.Errorf("%s drained process %d, on %v, kept %v", c.body, s.src.drained, s.src.on, s.src.keeps)
 		}
 	}
 }

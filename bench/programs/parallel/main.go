@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"sync"
 
 	"remotec.dev/bench/programs/measure"
@@ -10,10 +11,12 @@ import (
 
 func main() {
 	measure.Time("parallel/mandelbrot", 1, func() { measure.Sink = mandelbrot(512) })
-	a, b := matrix(512), matrix(512)
-	measure.Time("parallel/matmul", 1, func() { measure.Sink = multiply(a, b) })
-	x, y := flatten(a), flatten(b)
-	measure.Time("parallel/flat", 1, func() { measure.Sink = multiplyFlat(x, y, len(a)) })
+	for _, n := range []int{256, 512, 1024} { // rows of 2, 4 and 8 KiB
+		a, b := matrix(n), matrix(n)
+		measure.Time(fmt.Sprint("parallel/matmul", n), 1, func() { measure.Sink = multiply(a, b) })
+		x, y := flatten(a), flatten(b)
+		measure.Time(fmt.Sprint("parallel/flat", n), 1, func() { measure.Sink = multiplyFlat(x, y, n) })
+	}
 }
 
 const workers = 2

@@ -42,6 +42,7 @@ const trend = { points: [], most: 60 };  // of tiles and the history: one a seco
 let rates = null;                        // differences of the last two pictures, by second
 const chosen = { site: "", process: "", state: "", number: "" };
 let measure = "pages";
+const outcomes = new Map(), working = "asking …"; // by process: what a button of it has led to
 
 async function ask(path, options) {
   const r = await fetch(path, { credentials: "same-origin", ...options });
@@ -85,7 +86,7 @@ async function start() {
     const list = s.sessions;
     fill($("session"), ...list.map(x => el("option", { value: x.id }, `${base(x.path)} (${x.id})`)));
     $("session").hidden = list.length < 2;
-    if (!list.some(x => x.id === session)) { session = list.length ? list[0].id : 0; before = picture = null; }
+    if (!list.some(x => x.id === session)) { session = list.length ? list[0].id : 0; before = picture = null; outcomes.clear(); }
     $("session").value = session;
     if (!session) { live("", "no program runs"); setTimeout(start, 2000); return; }
     connect();
@@ -97,6 +98,7 @@ async function start() {
 $("session").addEventListener("change", e => {
   session = Number(e.target.value);
   before = picture = null;
+  outcomes.clear();
   trend.points.length = 0;
   connect();
 });
@@ -171,16 +173,28 @@ function overview() {
     return t;
   }));
   fill($("processes"), ...p.processes.map(m => {
+    if (m.gone) {
+      return el("div", { class: "process gone", "--c": colour(m.number), "data-process": m.number },
+        el("div", { class: "head" }, `Process ${m.number}`, el("span", {}, "gone: it was drained, and has ended")));
+    }
     const c = (n, label) => el("span", {}, el("b", {}, count(n)), label);
     const card = el("div", { class: "process", "--c": colour(m.number), "data-process": m.number },
-      el("div", { class: "head" }, `Process ${m.number}`, el("span", {}, m.silent ? "does not answer" : `${m.host || "this host"}, pid ${m.pid}`)),
+      el("div", { class: "head" }, `Process ${m.number}`, el("span", {}, m.silent ? "does not answer" : `${m.host || "this host"}, pid ${m.pid}${m.drained ? ", drained" : ""}`)),
       el("div", { class: "counts" }, c(m.goroutines, "goroutines"), c(m.running, "running"), c(m.runnable, "ready"), c(m.created, "created")));
     const acts = el("div", { class: "acts" });
-    for (const [name, label] of [["pause", "Pause"], ["resume", "Resume"], ["drain", "Drain"]]) {
-      if (!actions.includes(name)) continue;
-      acts.append(el("button", { class: "act", on: { click: e => act(e.target, { name, process: m.number }) } }, label));
+    const button = (name, label, title, how) => {
+      if (actions.includes(name)) acts.append(el("button", { class: "act", title, disabled: outcomes.get(m.number) === working, on: { click: e => act(e.target, { name, process: m.number, ...how }) } }, label));
+    };
+    button("pause", "Pause");
+    button("resume", "Resume");
+    if (p.processes.length > 1) {
+      // The first process never ends before the program does.
+      if (m.number > 0) button("drain", "Drain", "move its goroutines and what it has to other processes; then it ends");
+      if (m.drained) button("drain", "Undo drain", "it gets goroutines again", { undo: true });
+      else button("drain", "Drain, keep", "move its goroutines to other processes; it stays, without any", { keep: true });
     }
     if (acts.children.length) card.append(acts);
+    if (outcomes.has(m.number)) card.append(el("p", { class: "outcome", role: "status" }, outcomes.get(m.number)));
     return card;
   }));
   bars($("states"), p.states.slice(0, 8), "no goroutines");
@@ -238,7 +252,7 @@ function options(select, all, list, value) {
 
 function goroutines() {
   const p = picture;
-  options($("byProcess"), "all processes", p.processes.map(m => [m.number, `process ${m.number}`]), chosen.process);
+  options($("byProcess"), "all processes", p.processes.filter(m => !m.gone).map(m => [m.number, `process ${m.number}`]), chosen.process);
   options($("byState"), "all states", p.states.map(s => [s.state, s.state]).sort(), chosen.state);
   if (document.activeElement !== $("byNumber")) $("byNumber").value = chosen.number;
   const top = $("sites").scrollTop;
@@ -331,7 +345,7 @@ function facts(row) {
 function buttons(row) {
   const list = [];
   if (actions.includes("migrate") && picture.processes.length > 1) {
-    const to = el("select", { id: "target", "aria-label": "process to move to" }, ...picture.processes.filter(m => m.number !== row.process)
+    const to = el("select", { id: "target", "aria-label": "process to move to" }, ...picture.processes.filter(m => m.number !== row.process && !m.gone)
       .map(m => el("option", { value: m.number }, `process ${m.number}`)));
     list.push(el("button", { class: "act main", id: "migrate", on: { click: e => act(e.target, { name: "migrate", goroutine: row.id, process: Number(to.value) }) } }, "Move to"), to);
   }
@@ -362,15 +376,16 @@ $("detail").addEventListener("click", e => { if (e.target === $("detail")) $("de
 
 // act has an action carried out.
 async function act(button, action) {
-  const say = (text, how) => { $("outcome").textContent = text; $("outcome").className = `outcome ${how}`; };
+  const say = action.goroutine
+    ? (text, how) => { $("outcome").textContent = text; $("outcome").className = `outcome ${how}`; }
+    : text => { outcomes.set(action.process, text); draw(); };
   button.disabled = true;
-  say("asking …", "");
+  say(working, "");
   try {
     await ask("api/action", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ session, process: 0, ...action }) });
     say(action.name === "migrate" ? `it is in process ${action.process}` : "done", "good");
   } catch (err) {
     say(err.message, "bad");
-    if (!$("detail").open) live("no", err.message);
   }
   button.disabled = false;
   if ($("detail").open) stack();
@@ -390,7 +405,7 @@ for (const b of $("measure").children) {
 function traffic() {
   const p = picture;
   $("unit").textContent = "a second";
-  drawGraph($("graph"), p.processes.map(m => m.number), rates ? rates.traffic.map(t => ({ ...t, value: t[measure] })) : [], measure);
+  drawGraph($("graph"), p.processes.filter(m => !m.gone).map(m => m.number), rates ? rates.traffic.map(t => ({ ...t, value: t[measure] })) : [], measure);
   drawMatrix($("matrix"), p.processes.map(m => m.number), p.traffic, rates ? rates.traffic : [], measure);
   drawHistory($("history"), $("legend"), trend.points, trend.most, [
     ["pages", "pages moved", "--p0"], ["messages", "messages", "--p1"], ["calls", "OS calls", "--p2"],

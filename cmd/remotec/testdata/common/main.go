@@ -6,6 +6,7 @@
 //	common move    prints how long a goroutine takes to another process and back
 //	common wait    goes on until it is ended, touching common memory all the time
 //	common where   prints in how many processes goroutines were, and on how many hosts
+//	common account prints what a goroutine used in two processes, and waits with it
 //	common exit    ends with status 7, from a goroutine of another process
 //	common panic   panics in a goroutine of another process
 package main
@@ -14,6 +15,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -47,6 +49,8 @@ func main() {
 		move()
 	case "wait":
 		wait()
+	case "account":
+		account()
 	case "where":
 		where()
 	case "exit":
@@ -60,6 +64,39 @@ func main() {
 		}
 		select {}
 	}
+}
+
+// account has a goroutine compute for a while and allocate 8 MiB, in process 0 and then in process 1. It prints the
+// goroutine's number and for how many ns it computed in all.
+func account() {
+	err := remote.GoOn(0, func() {
+		var took time.Duration
+		var kept [][]byte
+		for process := range 2 {
+			if err := remote.Migrate(process); err != nil {
+				panic(err)
+			}
+			start := time.Now()
+			for range 128 {
+				kept = append(kept, make([]byte, 64<<10))
+			}
+			for time.Since(start) < 400*time.Millisecond {
+			}
+			took += time.Since(start)
+			if p := remote.Process(); p != process {
+				panic(fmt.Sprint("it is in process ", p))
+			}
+		}
+		stack := make([]byte, 64)
+		stack = stack[:runtime.Stack(stack, false)]
+		fmt.Println("used", strings.Fields(string(stack))[1], int64(took))
+		<-make(chan int)
+		runtime.KeepAlive(kept)
+	})
+	if err != nil {
+		panic(err)
+	}
+	time.Sleep(time.Minute) // somebody ends it before
 }
 
 // each runs f in n goroutines and waits for them.
