@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"remotec.dev/server/coherence"
 	"remotec.dev/server/pager"
 )
+
+// maxNumber is the largest number of a node that others send pages to.
+const maxNumber = 255
 
 // hub is the session's end of a memory connection.
 type hub struct {
@@ -18,6 +22,10 @@ type hub struct {
 	// failed is told that an operation failed that nobody waits for.
 	failed func(process int, err error)
 
+	number uint8                      // of the node; 0: it sends no pages to others
+	met    [maxNumber + 1]atomic.Bool // other nodes, with which this one says that it has a connection
+	staged atomic.Uint32              // number of the last page that it was asked to stage
+
 	waitMu  sync.Mutex
 	id      uint32              // guarded by waitMu
 	waiting map[uint32]*pending // guarded by waitMu
@@ -26,6 +34,8 @@ type hub struct {
 // pending is an operation that is waited for.
 type pending struct {
 	page  *[coherence.PageSize]byte // where to put what it reads; nil for nothing
+	sends bool                      // of what it reads it may get words
+	sent  coherence.Sent            // what it got; set before done gets something
 	since time.Time
 	done  chan error // gets one
 }
@@ -98,7 +108,12 @@ func (h *hub) take(f *frame) error {
 			return fmt.Errorf("a reply to operation %d, which nobody waits for", f.id)
 		}
 		err := f.failure()
-		if err == nil && p.page != nil {
+		switch {
+		case err != nil || p.page == nil:
+		case p.sends && f.flags&flagWords != 0:
+			p.sent.Short = true
+			p.sent.Words, err = f.takeWords(p.page)
+		default:
 			err = f.takePage(p.page)
 		}
 		p.done <- err
@@ -111,7 +126,7 @@ func (h *hub) take(f *frame) error {
 // start sends an operation that is answered; wait waits for it.
 func (h *hub) start(f *frame, page *[coherence.PageSize]byte) *pending {
 	p := pendings.Get().(*pending)
-	p.page, p.since = page, time.Now()
+	p.page, p.since, p.sends, p.sent = page, time.Now(), f.sends(), coherence.Sent{}
 	h.waitMu.Lock()
 	h.id++
 	f.id = h.id
@@ -121,7 +136,13 @@ func (h *hub) start(f *frame, page *[coherence.PageSize]byte) *pending {
 	return p
 }
 
-func (h *hub) wait(id uint32, p *pending) (err error) {
+func (h *hub) wait(id uint32, p *pending) error {
+	_, err := h.waitSent(id, p)
+	return err
+}
+
+// waitSent is wait for an operation that may send a page.
+func (h *hub) waitSent(id uint32, p *pending) (sent coherence.Sent, err error) {
 	select {
 	case err = <-p.done:
 	case <-h.lost:
@@ -135,9 +156,9 @@ func (h *hub) wait(id uint32, p *pending) (err error) {
 			err = fmt.Errorf("%w: %w", coherence.ErrLost, h.err)
 		}
 	}
-	p.page = nil
+	sent, p.page = p.sent, nil
 	pendings.Put(p)
-	return err
+	return sent, err
 }
 
 // far is the memory of a process on a node.
@@ -147,9 +168,9 @@ type far struct {
 }
 
 var (
-	_ coherence.Far  = far{}
-	_ coherence.Runs = far{}
-	_ pager.Memory   = far{}
+	_ coherence.Direct = far{}
+	_ coherence.Runs   = far{}
+	_ pager.Memory     = far{}
 )
 
 // ask makes an operation that is answered.
