@@ -13,9 +13,10 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"remotec.dev/server/coherence"
 	"remotec.dev/server/pager"
@@ -26,6 +27,7 @@ type plainMemory struct {
 	mu       sync.Mutex
 	pages    map[uintptr]*page
 	writable map[uintptr]bool
+	changed  chan struct{} // has room for one
 }
 
 func (m *plainMemory) do(f func()) error {
@@ -33,6 +35,14 @@ func (m *plainMemory) do(f func()) error {
 	defer m.mu.Unlock()
 	f()
 	return nil
+}
+
+// say says that something is there.
+func (m *plainMemory) say() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
 }
 
 func (m *plainMemory) Protect(addr uintptr) error {
@@ -53,11 +63,15 @@ func (m *plainMemory) Install(addr uintptr, data *page, writable bool) error {
 			m.pages[addr] = &copied
 		}
 		m.writable[addr] = writable
+		m.say()
 	})
 }
 func (m *plainMemory) InstallZero(addr uintptr) error { return m.Install(addr, &page{}, true) }
 func (m *plainMemory) Unprotect(addr uintptr) error {
-	return m.do(func() { m.writable[addr] = true })
+	return m.do(func() {
+		m.writable[addr] = true
+		m.say()
+	})
 }
 func (m *plainMemory) Wake(uintptr) error   { return nil }
 func (m *plainMemory) Poison(uintptr) error { return nil }
@@ -72,8 +86,7 @@ type three struct {
 	far       []far // of processes; the first one has none
 	hosts     []*Host
 	agents    []*agent
-	through   atomic.Int64 // bytes that went over connections with the session
-	failed    chan error   // of operations that nobody waits for
+	failed    chan error // of operations that nobody waits for
 }
 
 // newThree makes such a session, where others reach the nodes at the given addresses.
@@ -84,13 +97,13 @@ func newThree(t testing.TB, at ...string) *three {
 	s.pins = coherence.NewPins(s.layout)
 	s.directory = coherence.NewDirectory(s.layout, s.pins, coherence.Options{NoMigration: true})
 	for i := range s.layout.Slots {
-		s.memories = append(s.memories, &plainMemory{pages: make(map[uintptr]*page), writable: make(map[uintptr]bool)})
+		s.memories = append(s.memories, &plainMemory{pages: make(map[uintptr]*page), writable: make(map[uintptr]bool), changed: make(chan struct{}, 1)})
 		s.directory.SetMemory(i, s.memories[i])
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var ended sync.WaitGroup
 	for i := range 2 {
-		cfg := &JoinConfig{Addr: s.counted(w.addr), Token: <-w.tokens, Version: "test", Cache: t.TempDir()}
+		cfg := &JoinConfig{Addr: w.addr, Token: <-w.tokens, Version: "test", Cache: t.TempDir()}
 		if i < len(at) {
 			cfg.Peer = at[i]
 		}
@@ -123,44 +136,22 @@ func newThree(t testing.TB, at ...string) *three {
 	return s
 }
 
-// counted returns the address of a proxy that counts.
-func (s *three) counted(addr string) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { l.Close() })
-	pass := func(from, to net.Conn) {
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := from.Read(buf)
-			s.through.Add(int64(n))
-			if err == nil {
-				_, err = to.Write(buf[:n])
-			}
-			if err != nil {
-				from.Close()
-				to.Close()
-				return
-			}
+// through returns how many bytes went over the memory connections with the session.
+func (s *three) through() (n int64) {
+	for _, a := range s.agents {
+		raw, err := a.memory.conn.(*tls.Conn).NetConn().(*net.TCPConn).SyscallConn()
+		if err != nil {
+			s.t.Fatal(err)
 		}
+		raw.Control(func(fd uintptr) {
+			info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			n += int64(info.Bytes_received + info.Bytes_acked)
+		})
 	}
-	go func() {
-		for {
-			a, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b, err := net.Dial("tcp", addr)
-			if err != nil {
-				a.Close()
-				continue
-			}
-			go pass(a, b)
-			go pass(b, a)
-		}
-	}()
-	return l.Addr().String()
+	return n
 }
 
 // eventually waits until something is so.
@@ -199,7 +190,13 @@ func (s *three) access(process int, addr uintptr, write bool) (got page) {
 	if _, _, err := s.directory.Handle(f); err != nil {
 		s.t.Fatal(err)
 	}
-	s.eventually("a page is there", there)
+	for !there() {
+		select {
+		case <-m.changed:
+		case <-time.After(5 * time.Second):
+			s.t.Fatal("a page does not come within 5 s")
+		}
+	}
 	return got
 }
 
@@ -238,7 +235,7 @@ func TestDirectly(t *testing.T) {
 			s.meet()
 			const n = 300
 			pages := s.fill(test.from, n)
-			before := s.through.Load()
+			before := s.through()
 			for _, write := range []bool{false, true} {
 				for i := range n {
 					if s.access(test.to, s.at(test.from, i), write) != pages[i] {
@@ -254,7 +251,7 @@ func TestDirectly(t *testing.T) {
 					t.Fatalf("page %d comes back with other contents", i)
 				}
 			}
-			carried := s.through.Load() - before
+			carried := s.through() - before
 			t.Logf("%d bytes went to and from the session for %d moves of pages", carried, 2*n)
 			if carried > n*coherence.PageSize/4 {
 				t.Error("that is with pages")
@@ -308,7 +305,7 @@ func TestBriefly(t *testing.T) {
 	for i := range n {
 		s.access(1, s.at(3, i), false)
 	}
-	before := s.through.Load()
+	before := s.through()
 	for i := range n {
 		f := coherence.Fault{Process: 1, Addr: s.at(3, i), Write: true, WP: true}
 		if outcome, _, err := s.directory.Handle(f); err != nil || outcome != coherence.Upgraded {
@@ -321,7 +318,7 @@ func TestBriefly(t *testing.T) {
 			t.Fatalf("page %d: what is on it is not pinned", i)
 		}
 	}
-	if carried := s.through.Load() - before; carried > n*1000 {
+	if carried := s.through() - before; carried > n*1000 {
 		t.Errorf("%d bytes for %d pages", carried, n)
 	}
 }
@@ -342,13 +339,13 @@ func (s *three) byWayOfSession() {
 	s.t.Helper()
 	const n = 50
 	pages := s.fill(1, n)
-	before := s.through.Load()
+	before := s.through()
 	for i := range n {
 		if s.access(3, s.at(1, i), true) != pages[i] {
 			s.t.Fatalf("page %d arrives with other contents", i)
 		}
 	}
-	if carried := s.through.Load() - before; carried < 2*n*coherence.PageSize {
+	if carried := s.through() - before; carried < 2*n*coherence.PageSize {
 		s.t.Errorf("%d bytes for %d pages", carried, n)
 	}
 }
@@ -697,7 +694,7 @@ func BenchmarkBetweenNodes(b *testing.B) {
 					}
 				}
 				s.fill(1, pages)
-				before := s.through.Load()
+				before := s.through()
 				n := 0
 				for b.Loop() {
 					for _, process := range []int{3, 1} {
@@ -707,7 +704,7 @@ func BenchmarkBetweenNodes(b *testing.B) {
 						}
 					}
 				}
-				b.ReportMetric(float64(s.through.Load()-before)/float64(n), "session-B/page")
+				b.ReportMetric(float64(s.through()-before)/float64(n), "session-B/page")
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/page")
 			})
 		}
