@@ -1,6 +1,7 @@
 package coherence
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -89,6 +90,14 @@ func (m directFake) InstallSent(addr uintptr, stage Stage, writable bool) error 
 	page := m.stage.pages[stage]
 	delete(m.stage.pages, stage)
 	return m.Install(addr, page, writable)
+}
+
+func (m directFake) InstallRunSent(addr uintptr, data [][PageSize]byte, sent []Sent, writable bool) (err error) {
+	for i := range data {
+		c := contents{buf: &data[i], to: m, sent: sent[i]}
+		err = errors.Join(err, c.install(addr+uintptr(i)*PageSize, writable))
+	}
+	return err
 }
 
 func (m directFake) Discard(stage Stage) { delete(m.stage.pages, stage) }

@@ -63,6 +63,8 @@ type Direct interface {
 	SendRun(page uintptr, to Memory, data [][PageSize]byte, sent []Sent) (int, error)
 	// InstallSent is Install of what is staged here.
 	InstallSent(page uintptr, stage Stage, writable bool) error
+	// InstallRunSent is InstallSent or Install of neighbouring pages.
+	InstallRunSent(page uintptr, data [][PageSize]byte, sent []Sent, writable bool) error
 	// Discard forgets what is staged here.
 	Discard(stage Stage)
 }

@@ -166,13 +166,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	if direct == nil {
 		return true, target.InstallRun(addr, data, take)
 	}
-	for i := range data {
-		c := contents{buf: &data[i], to: to, sent: sent[i]}
-		if err := c.install(addr+uintptr(i)*PageSize, take); err != nil {
-			return true, err
-		}
-	}
-	return true, nil
+	return true, to.(Direct).InstallRunSent(addr, data, sent, take)
 }
 
 // zeroAhead answers a fault on p, at addr, a hole that process has to itself, together

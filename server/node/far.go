@@ -125,6 +125,13 @@ func (h *hub) take(f *frame) error {
 
 // start sends an operation that is answered; wait waits for it.
 func (h *hub) start(f *frame, page *[coherence.PageSize]byte) *pending {
+	p := h.prepare(f, page)
+	h.flush()
+	return p
+}
+
+// prepare is start, but that the operation may wait for the next flush.
+func (h *hub) prepare(f *frame, page *[coherence.PageSize]byte) *pending {
 	p := pendings.Get().(*pending)
 	p.page, p.since, p.sends, p.sent = page, time.Now(), f.sends(), coherence.Sent{}
 	h.waitMu.Lock()
@@ -132,7 +139,7 @@ func (h *hub) start(f *frame, page *[coherence.PageSize]byte) *pending {
 	f.id = h.id
 	h.waiting[f.id] = p
 	h.waitMu.Unlock()
-	h.write(f)
+	h.put(f)
 	return p
 }
 
@@ -235,9 +242,10 @@ func (m far) all(kind frameKind, page uintptr, n int, buf func(i int) *[coherenc
 	ids, pending := make([]uint32, n), make([]*pending, n)
 	for i := range n {
 		f := frame{kind: kind, process: m.process, addr: uint64(page) + uint64(i)*coherence.PageSize}
-		pending[i] = m.hub.start(&f, buf(i))
+		pending[i] = m.hub.prepare(&f, buf(i))
 		ids[i] = f.id
 	}
+	m.hub.flush()
 	for i, p := range pending {
 		if e := m.hub.wait(ids[i], p); e != nil && err == nil {
 			err = e
@@ -249,25 +257,34 @@ func (m far) all(kind frameKind, page uintptr, n int, buf func(i int) *[coherenc
 // InstallRun implements [coherence.Runs].
 func (m far) InstallRun(page uintptr, data [][coherence.PageSize]byte, writable bool) error {
 	for i := range data {
-		m.Install(page+uintptr(i)*coherence.PageSize, &data[i], writable)
+		f := install(opInstall, m.process, page+uintptr(i)*coherence.PageSize, writable)
+		f.page(&data[i])
+		m.hub.put(&f)
 	}
+	m.hub.flush()
 	return nil
 }
 
 // ZeroRun implements [coherence.Runs].
 func (m far) ZeroRun(page uintptr, n int) error {
 	for i := range n {
-		m.InstallZero(page + uintptr(i)*coherence.PageSize)
+		m.hub.put(&frame{kind: opInstallZero, process: m.process, addr: uint64(page) + uint64(i)*coherence.PageSize})
 	}
+	m.hub.flush()
 	return nil
+}
+
+// install returns an operation to install a page: opInstall or opInstallSent.
+func install(kind frameKind, process uint8, page uintptr, writable bool) frame {
+	if writable {
+		kind++ // see there
+	}
+	return frame{kind: kind, process: process, addr: uint64(page)}
 }
 
 // Install implements [coherence.Memory].
 func (m far) Install(page uintptr, data *[coherence.PageSize]byte, writable bool) error {
-	f := frame{kind: opInstall, process: m.process, addr: uint64(page)}
-	if writable {
-		f.kind = opInstallWritable
-	}
+	f := install(opInstall, m.process, page, writable)
 	f.page(data)
 	m.hub.write(&f)
 	return nil

@@ -41,9 +41,10 @@ func (m far) SendRun(page uintptr, to coherence.Memory, data [][coherence.PageSi
 	ids, pending := make([]uint32, n), make([]*pending, n)
 	for i := range n {
 		f, stage := m.sending(coherence.StepProtectRead, page+uintptr(i)*coherence.PageSize, to)
-		pending[i] = m.hub.start(&f, &data[i])
+		pending[i] = m.hub.prepare(&f, &data[i])
 		ids[i], sent[i].Stage = f.id, stage
 	}
+	m.hub.flush()
 	for i, p := range pending {
 		got, e := m.hub.waitSent(ids[i], p)
 		if e != nil && err == nil {
@@ -73,11 +74,25 @@ func (m far) SendRun(page uintptr, to coherence.Memory, data [][coherence.PageSi
 
 // InstallSent implements [coherence.Direct].
 func (m far) InstallSent(page uintptr, stage coherence.Stage, writable bool) error {
-	f := frame{kind: opInstallSent, process: m.process, addr: uint64(page), node: stage.From, stage: stage.Number}
-	if writable {
-		f.kind = opInstallSentWritable
-	}
+	f := install(opInstallSent, m.process, page, writable)
+	f.node, f.stage = stage.From, stage.Number
 	m.hub.write(&f)
+	return nil
+}
+
+// InstallRunSent implements [coherence.Direct].
+func (m far) InstallRunSent(page uintptr, data [][coherence.PageSize]byte, sent []coherence.Sent, writable bool) error {
+	for i := range data {
+		f := install(opInstall, m.process, page+uintptr(i)*coherence.PageSize, writable)
+		if stage := sent[i].Stage; sent[i].Short {
+			f.kind += opInstallSent - opInstall
+			f.node, f.stage = stage.From, stage.Number
+		} else {
+			f.page(&data[i])
+		}
+		m.hub.put(&f)
+	}
+	m.hub.flush()
 	return nil
 }
 

@@ -33,10 +33,10 @@ const (
 	opSendTake        // nothing was staged
 
 	opInstall         // with a page
-	opInstallWritable // with a page
+	opInstallWritable // with a page; follows opInstall
 	opInstallZero
 	opInstallSent         // of what node has staged here under stage
-	opInstallSentWritable // the same
+	opInstallSentWritable // the same; follows opInstallSent
 	opDiscard             // the same, which is forgotten
 	opUnprotect
 	opWake
@@ -157,6 +157,13 @@ func (c *memoryConn) read(r io.Reader, f *frame, buf *[headSize + maxData]byte) 
 // write sends f. The order of calls is that of the frames. Where another goroutine is
 // writing, that one takes f along.
 func (c *memoryConn) write(f *frame) {
+	c.put(f)
+	c.flush()
+}
+
+// put is write, but that f may wait for the next flush: so that many frames are few packets. It
+// returns how many bytes wait.
+func (c *memoryConn) put(f *frame) int {
 	var head [headSize]byte
 	head[0], head[1], head[2], head[3] = byte(f.kind), f.process, f.flags, f.node
 	le := binary.LittleEndian
@@ -165,7 +172,14 @@ func (c *memoryConn) write(f *frame) {
 	le.PutUint32(head[16:], uint32(len(f.data)))
 	le.PutUint32(head[20:], f.stage)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.queue = append(append(c.queue, head[:]...), f.data...)
+	return len(c.queue)
+}
+
+// flush sends what was put before, or leaves that to who is sending.
+func (c *memoryConn) flush() {
+	c.mu.Lock()
 	if c.writing {
 		c.mu.Unlock()
 		return

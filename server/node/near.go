@@ -32,6 +32,9 @@ func (m *rim) serve() {
 	buf, page, words := new([headSize + maxData]byte), new([coherence.PageSize]byte), new([coherence.PageSize]byte)
 	var f frame
 	for {
+		if r.Buffered() < headSize {
+			m.flushAll()
+		}
 		if err := m.read(r, &f, buf); err != nil {
 			m.lose(fmt.Errorf("its connection ended: %w", err))
 			return
@@ -53,22 +56,46 @@ func (m *rim) serve() {
 			} else if reads {
 				answer.page(page)
 			}
-			m.write(&answer)
+			m.say(&answer)
 		case f.kind <= opPoison:
 			if err := m.tell(&f, page); err != nil {
 				// Nobody else will wake who waits for the page. Where that is lost the session ends.
 				if memory := m.memory(int(f.process)); memory != nil && f.kind != opPoison && !errors.Is(err, errNotSent) {
 					err = errors.Join(err, memory.Poison(uintptr(f.addr)))
 				}
-				answer := frame{kind: frameError, process: f.process}
-				answer.fail(err)
-				m.write(&answer)
+				m.failed(f.process, err)
 			}
 		default:
 			m.lose(fmt.Errorf("protocol error: a frame of kind %d", f.kind))
 			return
 		}
 	}
+}
+
+// enough is how many bytes of frames do not wait for more of them.
+const enough = 32 << 10
+
+// say answers. The answers to operations that came together go together.
+func (m *rim) say(f *frame) {
+	if m.put(f) > enough {
+		m.flushAll()
+	}
+}
+
+// flushAll sends what was put, before something is waited for. The page takes one way, the words on it, which
+// are in the answer, two: they go first.
+func (m *rim) flushAll() {
+	m.flush()
+	if m.peers != nil {
+		m.peers.flush()
+	}
+}
+
+// failed says that an operation failed that nobody waits for.
+func (m *rim) failed(process uint8, err error) {
+	f := frame{kind: frameError, process: process}
+	f.fail(err)
+	m.say(&f)
 }
 
 // send carries out an operation whose page is for another memory, which the session is only to know words of. Who reads
@@ -79,7 +106,7 @@ func (m *rim) send(f *frame, page, words *[coherence.PageSize]byte) {
 	do.kind = [...]frameKind{opRead, opProtectRead, opTake}[f.kind-opSendRead]
 	if _, err := m.ask(&do, page); err != nil {
 		answer.fail(err)
-		m.write(&answer)
+		m.say(&answer)
 		return
 	}
 	layout := m.layout.Load()
@@ -89,20 +116,17 @@ func (m *rim) send(f *frame, page, words *[coherence.PageSize]byte) {
 	}
 	if layout == nil || *page == zeroPage || stage == nil && f.node != 0 {
 		answer.page(page)
-		m.write(&answer)
+		m.say(&answer)
 		return
 	}
 	*words = *page
 	answer.flags, answer.data = flagWords, words[:layout.Words(words)*8]
-	// The page takes one way, the words two: they go first.
-	m.write(&answer)
+	m.say(&answer)
 	if stage == nil {
 		return
 	}
 	if err := stage(f.stage, page); err != nil {
-		failure := frame{kind: frameError, process: f.process}
-		failure.fail(err)
-		m.write(&failure)
+		m.failed(f.process, err)
 	}
 }
 
@@ -153,7 +177,7 @@ func (m *rim) tell(f *frame, page *[coherence.PageSize]byte) error {
 	memory, addr := m.memory(int(f.process)), uintptr(f.addr)
 	switch f.kind {
 	case opInstallSent, opInstallSentWritable, opDiscard:
-		sent, err := m.peers.take(int(f.node), f.stage)
+		sent, err := m.peers.take(int(f.node), f.stage, m.flushAll)
 		if err != nil {
 			return fmt.Errorf("page %#x of process %d: %w", addr, f.process, err)
 		}

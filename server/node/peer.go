@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"remotec.dev/server/coherence"
@@ -110,6 +111,7 @@ type peers struct {
 	terms  *tls.Config // to connect to others on
 	tell   func(notice)
 	own    stage
+	unsent []*peerConn // have frames that were put, of the rim
 
 	mu     sync.Mutex        // guards the rest
 	list   map[int]*peerConn // those that there is, or was, a connection with
@@ -133,7 +135,7 @@ func (p *peers) known(node int) *peerConn {
 	return p.list[node]
 }
 
-// reserve returns what stages a page at a node, which has room for that; nil where it has not,
+// reserve returns what stages a page at a node, which flush sends there, and which has room for that; nil where it has not,
 // or is out of reach.
 func (p *peers) reserve(node int) func(number uint32, page *[coherence.PageSize]byte) error {
 	if node == p.number {
@@ -149,21 +151,33 @@ func (p *peers) reserve(node int) func(number uint32, page *[coherence.PageSize]
 	return func(number uint32, page *[coherence.PageSize]byte) error {
 		f := frame{kind: frameStaged, stage: number}
 		f.page(page)
-		to.write(&f) // where that fails the other one says so
+		if n := to.put(&f); n > enough {
+			to.flush() // where that fails the other one says so
+		} else if !slices.Contains(p.unsent, to) {
+			p.unsent = append(p.unsent, to)
+		}
 		return nil
 	}
 }
 
-// take returns a page that a node has staged here.
-func (p *peers) take(node int, number uint32) (*[coherence.PageSize]byte, error) {
+// flush sends what was put.
+func (p *peers) flush() {
+	for _, to := range p.unsent {
+		to.flush()
+	}
+	p.unsent = p.unsent[:0]
+}
+
+// take returns a page that a node has staged here. It calls before before it waits.
+func (p *peers) take(node int, number uint32, before func()) (*[coherence.PageSize]byte, error) {
 	if node == p.number {
-		return p.own.take(number)
+		return p.own.take(number, before)
 	}
 	from := p.known(node)
 	if from == nil {
 		return nil, fmt.Errorf("%w: there was no connection with node %d", errNotSent, node)
 	}
-	page, err := from.stage.take(number)
+	page, err := from.stage.take(number, before)
 	if err != nil {
 		return nil, err
 	}

@@ -64,13 +64,15 @@ func (s *stage) end(err error) {
 }
 
 // take takes a page from the stage, which the caller gives to stagedPages. It waits for it, for
-// less than [Patience], so that it is the node that can say what went wrong. There is one caller at a time.
-func (s *stage) take(number uint32) (*[coherence.PageSize]byte, error) {
+// less than [Patience], so that it is the node that can say what went wrong, and calls before first. There is one
+// caller at a time.
+func (s *stage) take(number uint32, before func()) (*[coherence.PageSize]byte, error) {
 	s.mu.Lock()
 	if s.pages[number] == nil && s.err == nil {
 		ready := make(chan struct{})
 		s.want, s.ready = number, ready
 		s.mu.Unlock()
+		before()
 		late := time.NewTimer(Silence)
 		select {
 		case <-ready:
