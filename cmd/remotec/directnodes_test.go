@@ -18,7 +18,7 @@ func TestNodesDirect(t *testing.T) {
 	h := newNamespaces(t)
 	h.build("common")
 	alone := finish(t, exec.Command(h.tool, "run", h.prog, "pages", "0", "0"))
-	if alone.code != 0 || !strings.HasPrefix(alone.out, "sum ") {
+	if alone.code != 0 || !strings.HasPrefix(alone.out, "begin\nsum ") {
 		t.Fatalf("alone: %+v", alone)
 	}
 	const size = 2 << 20 * 20 // of what is written, in all rounds
@@ -40,12 +40,11 @@ func TestNodesDirect(t *testing.T) {
 			h.join = test.join
 			defer func() { h.join = nil }()
 			c := h.cluster(t, test.n, test.nodes, test.delay, "pages", test.from, test.to)
-			prepared := h.cable() // the program is sent at about that time, but is no program of a node's second time
-			c.out.await(t, "sum", 1)
-			carried := h.cable() - prepared
-			if info, err := os.Stat(h.prog); err == nil {
-				t.Logf("%d bytes over the cable, %d of them perhaps of the program", carried, info.Size()*int64(test.nodes))
-			}
+			c.out.await(t, "(begin)", 1)
+			before, start := h.cable(), time.Now()
+			c.out.await(t, "(sum)", 1)
+			carried := h.cable() - before
+			t.Logf("%d bytes over the cable in %v", carried, time.Since(start))
 			if status, _ := c.ends(t, time.Minute); status != 0 || c.out.String() != alone.out {
 				t.Errorf("status %d, got %swant %s", status, c.out, alone.out)
 			}
@@ -73,13 +72,14 @@ func TestNodesDirect(t *testing.T) {
 			c.out.await(t, "ready", 1)
 			syscall.Kill(c.nodes[i].Process.Pid, syscall.SIGKILL)
 			run, nodes := c.ends(t, 5*time.Second)
-			if run != 1 || nodes[1-i] == 0 || !strings.Contains(c.err.String(), "a node is lost: the session ends") {
+			if run != 1 || nodes[i] != -1 || nodes[1-i] != 0 || !strings.Contains(c.err.String(), "a node is lost: the session ends") {
 				t.Errorf("statuses %d and %v", run, nodes)
 			}
 		}
 	})
 	t.Run("lost while pages go", func(t *testing.T) {
 		c := h.cluster(t, 3, 2, 0, "pages", "1", "2")
+		c.out.await(t, "(begin)", 1)
 		before := h.cable()
 		for limit := time.Now().Add(10 * time.Second); h.cable() < before+100_000 && time.Now().Before(limit); {
 			time.Sleep(time.Millisecond)

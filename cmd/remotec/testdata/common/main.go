@@ -243,6 +243,7 @@ func pages() {
 			refs[i] = new(uint64)
 		}
 	})
+	fmt.Println("begin")
 	for range 10 {
 		for _, process := range []int{b, a} {
 			on(process, func() {
