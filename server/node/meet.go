@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -80,11 +81,12 @@ func (p *peers) accept(room *waitingRoom) {
 	slots := make(chan struct{}, maxStrangers)
 	for {
 		c, err := room.Accept()
-		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
-				continue
-			}
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil {
+			time.Sleep(10 * time.Millisecond) // out of descriptors, most likely
+			continue
 		}
 		select {
 		case slots <- struct{}{}:
