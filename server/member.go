@@ -27,6 +27,7 @@ type ticket struct {
 	Token   node.Token
 	Version string
 	Cache   string
+	Peer    string
 }
 
 // Join makes this host a node of the session or server at cfg.Addr, as node.Join does. Where
@@ -52,7 +53,7 @@ func Join(ctx context.Context, cfg node.JoinConfig, listen string, ready func(ad
 
 // takePart starts the process for a session and waits for its end.
 func takePart(ctx context.Context, cfg node.JoinConfig) error {
-	text, err := json.Marshal(ticket{Addr: cfg.Addr, Token: cfg.Token, Version: cfg.Version, Cache: cfg.Cache})
+	text, err := json.Marshal(ticket{Addr: cfg.Addr, Token: cfg.Token, Version: cfg.Version, Cache: cfg.Cache, Peer: cfg.Peer})
 	if err != nil {
 		return err
 	}
@@ -97,5 +98,5 @@ func joinSession() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	return node.Join(ctx, node.JoinConfig{Addr: t.Addr, Token: t.Token, Version: t.Version, Cache: t.Cache})
+	return node.Join(ctx, node.JoinConfig{Addr: t.Addr, Token: t.Token, Version: t.Version, Cache: t.Cache, Peer: t.Peer})
 }

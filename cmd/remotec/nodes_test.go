@@ -92,7 +92,7 @@ func (h *hosts) cluster(t *testing.T, n, nodes int, delay time.Duration, args ..
 	}
 	for _, token := range tokens {
 		words := new(bytes.Buffer)
-		node := h.in(h.client, h.tool, "join", addr)
+		node := h.in(h.client, append([]string{h.tool, "join", addr}, h.join...)...)
 		node.Env = append(node.Env, "REMOTEC_TOKEN="+token)
 		node.Stdout, node.Stderr = words, words
 		if err := node.Start(); err != nil {

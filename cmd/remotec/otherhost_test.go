@@ -34,6 +34,7 @@ type hosts struct {
 	at        string   // where programs attach
 	env       []string // of commands
 	placement string   // of clusters; empty: spread
+	join      []string // further arguments of their nodes
 
 	serve *exec.Cmd
 	log   bytes.Buffer // of the server, complete when that has ended

@@ -306,7 +306,7 @@ func testServeNodesLost(t *testing.T, h *hosts) {
 	t.Run("link", func(t *testing.T) {
 		s := h.served(t, "-placement", "spread")
 		_, words := s.node(1, s.join)
-		cmd, _ := start(t, s)
+		cmd, said := start(t, s)
 		cable := func(state string) {
 			if out, err := exec.Command("ip", "-n", s.client, "link", "set", "cable", state).CombinedOutput(); err != nil {
 				t.Fatalf("%s", out)
@@ -316,7 +316,7 @@ func testServeNodesLost(t *testing.T, h *hosts) {
 		t.Cleanup(func() { cable("up") })
 		ends(t, cmd, 6*time.Second)
 		if code := cmd.ProcessState.ExitCode(); code != 1 {
-			t.Errorf("status %d", code)
+			t.Errorf("status %d, %s", code, said)
 		}
 		s.words.await(t, `(is gone): nothing was heard from it for 3s`, 1)
 		s.alone()

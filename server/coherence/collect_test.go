@@ -49,6 +49,11 @@ const (
 func newWorld(n int, seed uint64) *world {
 	layout := Layout{Base: 1 << 32, SlotSize: 2 << 20, Slots: n}
 	d, fakes := newFakes(layout, Options{})
+	for i := range fakes {
+		if seed/3>>i&1 == 1 {
+			makeDirect(d, fakes, i)
+		}
+	}
 	w := &world{layout: layout, directory: d, fakes: fakes, r: rand.New(rand.NewPCG(seed, 1))}
 	for _, m := range fakes {
 		w.procs = append(w.procs, &collector{world: w, fake: m, regs: make([]uintptr, 4), allocated: make(map[uintptr]bool)})

@@ -46,7 +46,7 @@ type Directory struct {
 	regions  atomic.Int64 // of all homes
 	sharing  sharing
 	buffers  sync.Pool // of *[PageSize]byte
-	runs     sync.Pool // of *[maxRun][PageSize]byte
+	runs     sync.Pool // of *runBuffer
 }
 
 // shard is a part of the table of pages. Its lock is held for a lookup only.
@@ -99,7 +99,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 	d.turns.init(layout.Slots)
 	d.sharing.init(layout.Slots)
 	d.buffers.New = func() any { return new([PageSize]byte) }
-	d.runs.New = func() any { return new([maxRun][PageSize]byte) }
+	d.runs.New = func() any { return new(runBuffer) }
 	return d
 }
 

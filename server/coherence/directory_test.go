@@ -24,6 +24,11 @@ func TestModel(t *testing.T) {
 		n := rapid.IntRange(1, 4).Draw(t, "processes")
 		layout := smallLayout(n)
 		d, fakes := newFakes(layout, Options{NoMigration: rapid.Bool().Draw(t, "no migration")})
+		for i := range fakes {
+			if rapid.Bool().Draw(t, "direct") {
+				makeDirect(d, fakes, i)
+			}
+		}
 		words := []uintptr{layout.Globals[0].Start + 16, layout.Globals[0].End - 8}
 		for k := range n {
 			words = append(words, layout.Slot(k).Start, layout.Slot(k).Start+8, layout.Slot(k).End-8)
@@ -114,6 +119,9 @@ func TestModel(t *testing.T) {
 		})
 		for _, m := range fakes {
 			runs += m.runs
+		}
+		if n := staged(fakes); n > 0 {
+			t.Errorf("%d pages stay staged", n)
 		}
 	})
 	if runs == 0 {

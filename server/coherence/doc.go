@@ -41,7 +41,8 @@
 //	    their right to write, and the page's home. An owner's own addresses
 //	    are not pinned for itself.
 //	R2  In a transition, copies are protected and dropped before the pins
-//	    are made, and pages installed or unprotected after. The held set
+//	    are made, and pages installed or unprotected after. (One that is staged at its receiver
+//	    is not installed: see Direct.) The held set
 //	    ([Directory.HeldExclusive]) grows before the pins and shrinks after.
 //	R3  Roots of a mark are, beside the process's own: what is pinned in its slot
 //	    ([Pins.Begin], [Pins.Since]), and all words of the pages that it holds

@@ -14,7 +14,8 @@ type fake struct {
 	mu        sync.Mutex
 	pages     map[uintptr]*fakePage
 	woken     int
-	runs      int // operations on several pages
+	runs      int        // operations on several pages
+	stage     *fakeStage // where it is a directFake
 }
 
 type fakePage struct {

@@ -186,38 +186,42 @@ func (d *Directory) handle(p *page, addr uintptr, f Fault) (outcome Outcome, wai
 
 // share gives process a read-only copy.
 func (d *Directory) share(p *page, addr uintptr, process int, to Memory) error {
-	buf := d.buffer()
-	defer d.buffers.Put(buf)
+	c := contents{buf: d.buffer(), to: to}
+	defer d.buffers.Put(c.buf)
 	affected := SetOf(process, int(p.home))
 	exclusive, owner := p.exclusive, int(p.owner)
 	if exclusive {
 		affected.Add(owner)
-		if err := d.protectRead(owner, addr, buf); err != nil {
+		m, err := d.memory(owner)
+		if err != nil {
 			return err
 		}
-	} else if err := d.read(p, addr, buf); err != nil {
+		if err := c.fetch(StepProtectRead, owner, m, addr); err != nil {
+			return err
+		}
+	} else if err := d.read(p, addr, &c); err != nil {
 		return err
 	}
 	p.migration.shared(p, process)
 	p.exclusive = false
 	p.holders.Add(process)
-	d.pins.PinPage(buf, affected, &p.pinned)
+	d.pins.pinWords(c.words(), affected, &p.pinned)
 	if exclusive && owner != int(p.home) {
 		d.release(owner, addr)
 	}
-	return to.Install(addr, buf, false)
+	return c.install(addr, false)
 }
 
 // upgrade makes the read-only copy of process the only one, and writable.
 func (d *Directory) upgrade(p *page, addr uintptr, process int, to Memory) error {
 	start := d.now()
-	buf := d.buffer()
-	defer d.buffers.Put(buf)
-	if err := d.read(p, addr, buf); err != nil {
+	c := contents{buf: d.buffer(), brief: true}
+	defer d.buffers.Put(c.buf)
+	if err := d.read(p, addr, &c); err != nil {
 		return err
 	}
 	p.migration.upgraded(p, process)
-	if err := d.take(p, addr, process, buf, nobody, start); err != nil {
+	if err := d.take(p, addr, process, &c, nobody, start); err != nil {
 		return err
 	}
 	return to.Unprotect(addr)
@@ -226,34 +230,34 @@ func (d *Directory) upgrade(p *page, addr uintptr, process int, to Memory) error
 // steal gives process the page to itself.
 func (d *Directory) steal(p *page, addr uintptr, process int, to Memory) error {
 	start := d.now()
-	buf := d.buffer()
-	defer d.buffers.Put(buf)
+	c := contents{buf: d.buffer(), to: to}
+	defer d.buffers.Put(c.buf)
 	dropped := nobody
 	if p.exclusive {
 		owner, err := d.memory(int(p.owner))
 		if err != nil {
 			return err
 		}
-		if taker, ok := owner.(Taker); ok {
-			if err := taker.Take(addr, buf); err != nil {
-				return fmt.Errorf("taking the page of process %d: %w", p.owner, err)
-			}
-			dropped = int(p.owner)
-		} else if err := d.protectRead(int(p.owner), addr, buf); err != nil {
+		step := StepProtectRead
+		if _, ok := owner.(Taker); ok {
+			step, dropped = StepTake, int(p.owner)
+		}
+		if err := c.fetch(step, int(p.owner), owner, addr); err != nil {
 			return err
 		}
-	} else if err := d.read(p, addr, buf); err != nil {
+	} else if err := d.read(p, addr, &c); err != nil {
 		return err
 	}
-	if err := d.take(p, addr, process, buf, dropped, start); err != nil {
+	if err := d.take(p, addr, process, &c, dropped, start); err != nil {
+		c.discard()
 		return err
 	}
-	return to.Install(addr, buf, true)
+	return c.install(addr, true)
 }
 
-// take makes process the only holder, and pins data, the contents. The copy of dropped
+// take makes process the only holder, and pins the contents. The copy of dropped
 // has been dropped already. It all began at start.
-func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byte, dropped int, start time.Duration) error {
+func (d *Directory) take(p *page, addr uintptr, process int, c *contents, dropped int, start time.Duration) error {
 	affected := p.holders
 	affected.Add(process)
 	affected.Add(int(p.home))
@@ -263,7 +267,7 @@ func (d *Directory) take(p *page, addr uintptr, process int, data *[PageSize]byt
 	if process != int(p.home) {
 		d.hold(process, addr)
 	}
-	d.pins.PinPage(data, affected, &p.pinned)
+	d.pins.pinWords(c.words(), affected, &p.pinned)
 	if p.exclusive && int(p.owner) != process {
 		d.release(int(p.owner), addr)
 	}
@@ -302,28 +306,11 @@ func (d *Directory) drop(p *page, addr uintptr, keep, dropped int) (err error) {
 	return err
 }
 
-// protectRead makes the page of process read-only, and reads it.
-func (d *Directory) protectRead(process int, addr uintptr, buf *[PageSize]byte) error {
-	m, err := d.memory(process)
-	if err != nil {
-		return err
-	}
-	if far, ok := m.(Far); ok {
-		err = far.ProtectRead(addr, buf)
-	} else if err = m.Protect(addr); err == nil {
-		err = m.Read(addr, buf)
-	}
-	if err != nil {
-		return fmt.Errorf("protecting and reading the copy of process %d: %w", process, err)
-	}
-	return nil
-}
-
 // read gets the contents of a page that is read-only everywhere. The copies are
 // equal, except that the home's may be a hole because it released the page. So
 // another one is preferred, but not a far one to a home that has the page: what is a
 // hole after the home was read was one, as it gets the page back by a fault only.
-func (d *Directory) read(p *page, addr uintptr, buf *[PageSize]byte) error {
+func (d *Directory) read(p *page, addr uintptr, c *contents) error {
 	from, far := nobody, true
 	var m Memory
 	for holder := range p.holders.All() {
@@ -345,7 +332,7 @@ func (d *Directory) read(p *page, addr uintptr, buf *[PageSize]byte) error {
 		}
 		near, ok := home.(Near)
 		if ok {
-			if err := d.readFrom(int(p.home), home, addr, buf); err != nil {
+			if err := d.readFrom(int(p.home), home, addr, c.buf); err != nil {
 				return err
 			}
 			if present, err := near.Present(addr); present || err != nil {
@@ -356,7 +343,7 @@ func (d *Directory) read(p *page, addr uintptr, buf *[PageSize]byte) error {
 			from, m = int(p.home), home
 		}
 	}
-	return d.readFrom(from, m, addr, buf)
+	return c.fetch(StepRead, from, m, addr)
 }
 
 func (d *Directory) readFrom(process int, m Memory, addr uintptr, buf *[PageSize]byte) error {

@@ -81,6 +81,22 @@ func (l Layout) Home(addr uintptr) (process int, ok bool) {
 	return 0, false
 }
 
+// Words puts those words of a page that look like addresses in a slot at the beginning of it,
+// in their order and without those that repeat the one before, and returns how many there are. It is all of the page
+// that [Pins.PinPage] looks at.
+func (l Layout) Words(data *[PageSize]byte) (n int) {
+	words, span := pageWords(data), uintptr(l.Slots)*l.SlotSize
+	var before uintptr
+	for _, word := range words {
+		if word-l.Base < span && word != before {
+			words[n] = word
+			n++
+			before = word
+		}
+	}
+	return n
+}
+
 // Offset returns where addr is in the backing file of every process: the slots
 // come first, then the ranges of globals, each rounded up to a Granule.
 func (l Layout) Offset(addr uintptr) (offset int64, ok bool) {

@@ -47,6 +47,51 @@ type Far interface {
 	StartDrop(page uintptr) (done func() error)
 }
 
+// Direct is a Far that can send a page to another memory by itself, so that the contents do not
+// come by way of the directory. That gets the words which it has to pin, see
+// [Layout.Words], and says what is to be done with the page when it has. Until then the page is *staged* at
+// its receiver, where no process sees it. Whatever is staged is installed or discarded.
+type Direct interface {
+	Far
+	// Reaches reports whether pages can be sent to a memory, another one. That may change at any time.
+	Reaches(to Memory) bool
+	// Send is a step that reads the page. The contents are staged at to; with nil they are not, as only the
+	// words are wanted. buf gets what Sent says. With an error nothing is staged.
+	Send(step Step, page uintptr, to Memory, buf *[PageSize]byte) (Sent, error)
+	// SendRun is Send with StepProtectRead of the pages that data and sent have room for, up to
+	// the first hole, or page of zeros. It returns how many these are.
+	SendRun(page uintptr, to Memory, data [][PageSize]byte, sent []Sent) (int, error)
+	// InstallSent is Install of what is staged here.
+	InstallSent(page uintptr, stage Stage, writable bool) error
+	// InstallRunSent is InstallSent or Install of neighbouring pages.
+	InstallRunSent(page uintptr, data [][PageSize]byte, sent []Sent, writable bool) error
+	// Discard forgets what is staged here.
+	Discard(stage Stage)
+}
+
+// Step is one of the operations that read a page.
+type Step uint8
+
+const (
+	StepRead        Step = iota // Memory.Read
+	StepProtectRead             // Far.ProtectRead
+	StepTake                    // Far.Take
+)
+
+// Sent says what the directory has of a page that was to be sent. The zero value is: all of it. That
+// is always possible, where there is no way to the receiver any more above all.
+type Sent struct {
+	Short bool  // there are only the words that look like addresses,
+	Words int   // so many
+	Stage Stage // where the rest is
+}
+
+// Stage names a page that is staged. The zero value is none.
+type Stage struct {
+	From   uint8 // whose number it is
+	Number uint32
+}
+
 // Near is a Memory that can tell a hole from a page.
 type Near interface {
 	Memory

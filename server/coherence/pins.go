@@ -142,13 +142,18 @@ func (p *Pins) pin(owner, holder int, addr uintptr, reached bool) {
 // that wander have the same pointers on them most of the time: they are pinned
 // already, unless a mark has begun since.
 func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
+	p.pinWords(pageWords(data)[:], holders, last)
+}
+
+// pinWords is PinPage for the words of a page, of which those may be left out that [Layout.Words]
+// leaves out: the rest has the same hash.
+func (p *Pins) pinWords(words []uintptr, holders Set, last *pinned) {
 	if p.unsound.noPage {
 		return
 	}
-	const words = PageSize / 8
 	layout := &p.layout
 	var (
-		found  [words]uintptr
+		found  [PageSize / 8]uintptr
 		n      int
 		owners Set
 		span   = uintptr(layout.Slots) * layout.SlotSize
@@ -157,7 +162,7 @@ func (p *Pins) PinPage(data *[PageSize]byte, holders Set, last *pinned) {
 		hash   = p.seed
 		now    = p.seq.Load()
 	)
-	for _, word := range pageWords(data) {
+	for _, word := range words {
 		if word-layout.Base < span && word != before {
 			found[n] = word
 			n++

@@ -122,7 +122,7 @@ func (d *Directory) contents(process int, addr uintptr, buf *[PageSize]byte) (ok
 		}
 		return true, d.readFrom(process, m, addr, buf)
 	}
-	return true, d.read(p, addr, buf)
+	return true, d.read(p, addr, &contents{buf: buf})
 }
 
 // Retire notes that process has retired: of its slot nothing is freed, so that nobody needs

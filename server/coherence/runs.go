@@ -28,6 +28,12 @@ type Runs interface {
 // maxRun is the largest number of pages that a fault is answered with.
 const maxRun = 64
 
+// runBuffer is room for a run.
+type runBuffer struct {
+	data [maxRun][PageSize]byte
+	sent [maxRun]Sent
+}
+
 // readers are the places where a process goes on, and where it began: what is written and
 // read over and over, a ring above all, it begins again.
 type readers struct {
@@ -105,21 +111,34 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	if err != nil {
 		return false, err
 	}
-	buf := d.runs.Get().(*[maxRun][PageSize]byte)
+	buf := d.runs.Get().(*runBuffer)
 	defer d.runs.Put(buf)
+	data, sent := buf.data[:], buf.sent[:]
+	clear(sent)
+	direct, _ := m.(Direct)
+	if direct != nil && !direct.Reaches(to) {
+		direct = nil
+	}
 	if n = len(pages); n > 1 {
-		if n, err = source.ProtectRun(addr, buf[:n]); err != nil {
+		if direct != nil {
+			n, err = direct.SendRun(addr, to, data[:n], sent[:n])
+		} else {
+			n, err = source.ProtectRun(addr, data[:n])
+		}
+		if err != nil {
 			return false, err
 		}
 	}
 	if n < 2 {
+		discard(to, sent[:n])
 		reader.answered(addr, 1)
 		return false, nil
 	}
-	data := buf[:n]
+	data = data[:n]
 	start := d.now()
 	if take {
 		if err := source.DropRun(addr, n); err != nil {
+			discard(to, sent[:n])
 			return false, err
 		}
 	}
@@ -129,7 +148,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 		if take && process != int(q.home) {
 			d.hold(process, at)
 		}
-		d.pins.PinPage(&data[i], affected, &q.pinned)
+		d.pins.pinWords(sent[i].words(&data[i]), affected, &q.pinned)
 		if owner != int(q.home) {
 			d.release(owner, at)
 		}
@@ -144,7 +163,10 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 		}
 	}
 	reader.answered(addr, n)
-	return true, target.InstallRun(addr, data, take)
+	if direct == nil {
+		return true, target.InstallRun(addr, data, take)
+	}
+	return true, to.(Direct).InstallRunSent(addr, data, sent, take)
 }
 
 // zeroAhead answers a fault on p, at addr, a hole that process has to itself, together

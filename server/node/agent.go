@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -37,12 +38,13 @@ type agent struct {
 	relays  sync.WaitGroup // of control connections
 }
 
-func newAgent(cfg *JoinConfig, streams *yamux.Session, c *memoryConn) (*agent, error) {
+func newAgent(cfg *JoinConfig, streams *yamux.Session, c *memoryConn, peers *peers) (*agent, error) {
 	a := &agent{
 		cfg: cfg, streams: streams, memory: newRim(c),
 		cache: cache{filepath.Join(cfg.Cache, "programs")}, process: make(map[int]*process),
 	}
-	a.memory.memory, a.memory.attach = a.memoryOf, a.attach
+	a.memory.memory, a.memory.attach, a.memory.peers = a.memoryOf, a.attach, peers
+	peers.tell = a.tell
 	go a.memory.serve()
 	var err error
 	a.orders, err = openStream(streams, streamOrders, 0)
@@ -75,7 +77,8 @@ func (a *agent) run(ctx context.Context) error {
 		}
 		a.streams.Close()
 	}()
-	why := a.follow()
+	defer a.memory.peers.close()
+	why := a.follow(ctx)
 	if !errors.Is(why, errEnded) {
 		// Of two connections that end at once the other may know better why.
 		select {
@@ -109,7 +112,7 @@ func (a *agent) run(ctx context.Context) error {
 }
 
 // follow carries out orders; it returns why there are no more.
-func (a *agent) follow() error {
+func (a *agent) follow(ctx context.Context) error {
 	for {
 		var o order
 		if err := receive(a.orders, &o); err != nil {
@@ -126,6 +129,11 @@ func (a *agent) follow() error {
 			if err := a.start(o.Start); err != nil {
 				a.tell(notice{Process: o.Start.Process, Failed: err.Error()})
 			}
+		case o.Await != nil:
+			local, _, _ := net.SplitHostPort(a.memory.conn.LocalAddr().String())
+			a.tell(a.memory.peers.listen(o.Await, a.cfg.Peer, local))
+		case o.Meet != nil:
+			go a.memory.peers.meet(ctx, *o.Meet)
 		case o.Kill != nil:
 			a.mu.Lock()
 			if p := a.process[*o.Kill]; p != nil {
@@ -199,6 +207,7 @@ func (a *agent) makeMail(s *start) (err error) {
 func (a *agent) share(layout coherence.Layout) (err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.memory.layout.Store(&layout)
 	if a.pager == nil {
 		a.pager, err = pager.New(pager.Config{
 			Layout: layout, Forward: a.memory.fault,

@@ -27,13 +27,26 @@
 // token's terms in its first message, and a key pair for either end. Who does not
 // say a name that is waited for gets no answer: not a byte. A token is good for
 // one connection, on which the node says what its host is and gets a
-// certificate of the session, with which it makes its two other connections.
+// certificate of the session, with which it makes its two other connections, and those with other
+// nodes of the session.
 // Certificates and keys live as long as the session, in memory only.
 //
 // Tokens and certificates of a pool are of the same kind; its nodes make the standing
 // connection with them, and one for each connection of a program that they forward. What comes
 // to a pool's address for one of its sessions is told by the name in its first message, which is
 // looked at and left in the socket (hello.go): the session's process makes the handshake.
+//
+// Nodes of a session connect to each other (meet.go): each waits for those with higher numbers, at an address that the
+// session tells them. It ceases to listen when all have come, or ten seconds later. Where there is one
+// node, none listens. The server name that a node waits for is made of the session's.
+//
+// # Pages
+//
+// A page that goes from one process of the session's host to one of a node, or back, goes over that node's memory connection. One
+// that goes from node to node goes over their own connection, and one that goes from process to process of a node stays there:
+// the session gets the words on it that look like addresses, which the directory has to pin before anybody gets the page, and the
+// page is *staged* at its receiver meanwhile (peer.go). So there is the same number of messages one after the other as by
+// way of the session, which carries the page where the two nodes do not reach each other.
 //
 // # Failure
 //
@@ -42,7 +55,8 @@
 // lost node ends the session; a lost session ends the node, with its
 // processes, which also die with the node's process (PDEATHSIG). An operation
 // on a page that takes longer than [Patience] loses the node, too: nothing waits for
-// ever.
+// ever. Two nodes that lose each other go on by way of the session; but if a page was on its way between them, nobody
+// has it, and the session ends.
 //
 // # Invariants
 //
@@ -53,12 +67,10 @@
 //     which they were sent; that is what lets the directory not wait for the last
 //     one of each transition (see [coherence.Far]).
 //   - The session's reader of a memory connection never waits: not for a page, nor for
-//     room to write in. So a node's may write.
+//     room to write in. So a node's may write. It waits for one thing, a page that another node has been asked to send it:
+//     the reader of a connection between nodes never waits for anything.
+//   - What comes from another node is looked at: it can stage at most [window] pages here, of whose use the session decides.
 //
-// Pages go by way of the session process, also from one node to another. To send them
-// directly would spare that process the load, but no time: a page may be given to its new holder
-// only when the directory has pinned what is on it, for which it has to have the words.
-//
-// Lock order: Listener.mu, Host.mu, memoryConn.mu; Pool.mu, forwards.mu; none is held while something
-// is sent or waited for.
+// Lock order: Listener.mu, Host.mu, memoryConn.mu; Pool.mu, forwards.mu; peers.mu, waitingRoom.mu; stage.mu; none is held while
+// something is sent or waited for.
 package node

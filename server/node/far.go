@@ -4,11 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"remotec.dev/server/coherence"
 	"remotec.dev/server/pager"
 )
+
+// maxNumber is the largest number of a node that others send pages to.
+const maxNumber = 255
 
 // hub is the session's end of a memory connection.
 type hub struct {
@@ -18,6 +22,10 @@ type hub struct {
 	// failed is told that an operation failed that nobody waits for.
 	failed func(process int, err error)
 
+	number uint8                      // of the node; 0: it sends no pages to others
+	met    [maxNumber + 1]atomic.Bool // other nodes, with which this one says that it has a connection
+	staged atomic.Uint32              // number of the last page that it was asked to stage
+
 	waitMu  sync.Mutex
 	id      uint32              // guarded by waitMu
 	waiting map[uint32]*pending // guarded by waitMu
@@ -26,6 +34,8 @@ type hub struct {
 // pending is an operation that is waited for.
 type pending struct {
 	page  *[coherence.PageSize]byte // where to put what it reads; nil for nothing
+	sends bool                      // of what it reads it may get words
+	sent  coherence.Sent            // what it got; set before done gets something
 	since time.Time
 	done  chan error // gets one
 }
@@ -98,7 +108,12 @@ func (h *hub) take(f *frame) error {
 			return fmt.Errorf("a reply to operation %d, which nobody waits for", f.id)
 		}
 		err := f.failure()
-		if err == nil && p.page != nil {
+		switch {
+		case err != nil || p.page == nil:
+		case p.sends && f.flags&flagWords != 0:
+			p.sent.Short = true
+			p.sent.Words, err = f.takeWords(p.page)
+		default:
 			err = f.takePage(p.page)
 		}
 		p.done <- err
@@ -110,18 +125,31 @@ func (h *hub) take(f *frame) error {
 
 // start sends an operation that is answered; wait waits for it.
 func (h *hub) start(f *frame, page *[coherence.PageSize]byte) *pending {
+	p := h.prepare(f, page)
+	h.flush()
+	return p
+}
+
+// prepare is start, but that the operation may wait for the next flush.
+func (h *hub) prepare(f *frame, page *[coherence.PageSize]byte) *pending {
 	p := pendings.Get().(*pending)
-	p.page, p.since = page, time.Now()
+	p.page, p.since, p.sends, p.sent = page, time.Now(), f.sends(), coherence.Sent{}
 	h.waitMu.Lock()
 	h.id++
 	f.id = h.id
 	h.waiting[f.id] = p
 	h.waitMu.Unlock()
-	h.write(f)
+	h.put(f)
 	return p
 }
 
-func (h *hub) wait(id uint32, p *pending) (err error) {
+func (h *hub) wait(id uint32, p *pending) error {
+	_, err := h.waitSent(id, p)
+	return err
+}
+
+// waitSent is wait for an operation that may send a page.
+func (h *hub) waitSent(id uint32, p *pending) (sent coherence.Sent, err error) {
 	select {
 	case err = <-p.done:
 	case <-h.lost:
@@ -135,9 +163,9 @@ func (h *hub) wait(id uint32, p *pending) (err error) {
 			err = fmt.Errorf("%w: %w", coherence.ErrLost, h.err)
 		}
 	}
-	p.page = nil
+	sent, p.page = p.sent, nil
 	pendings.Put(p)
-	return err
+	return sent, err
 }
 
 // far is the memory of a process on a node.
@@ -147,9 +175,9 @@ type far struct {
 }
 
 var (
-	_ coherence.Far  = far{}
-	_ coherence.Runs = far{}
-	_ pager.Memory   = far{}
+	_ coherence.Direct = far{}
+	_ coherence.Runs   = far{}
+	_ pager.Memory     = far{}
 )
 
 // ask makes an operation that is answered.
@@ -214,9 +242,10 @@ func (m far) all(kind frameKind, page uintptr, n int, buf func(i int) *[coherenc
 	ids, pending := make([]uint32, n), make([]*pending, n)
 	for i := range n {
 		f := frame{kind: kind, process: m.process, addr: uint64(page) + uint64(i)*coherence.PageSize}
-		pending[i] = m.hub.start(&f, buf(i))
+		pending[i] = m.hub.prepare(&f, buf(i))
 		ids[i] = f.id
 	}
+	m.hub.flush()
 	for i, p := range pending {
 		if e := m.hub.wait(ids[i], p); e != nil && err == nil {
 			err = e
@@ -228,25 +257,34 @@ func (m far) all(kind frameKind, page uintptr, n int, buf func(i int) *[coherenc
 // InstallRun implements [coherence.Runs].
 func (m far) InstallRun(page uintptr, data [][coherence.PageSize]byte, writable bool) error {
 	for i := range data {
-		m.Install(page+uintptr(i)*coherence.PageSize, &data[i], writable)
+		f := install(opInstall, m.process, page+uintptr(i)*coherence.PageSize, writable)
+		f.page(&data[i])
+		m.hub.put(&f)
 	}
+	m.hub.flush()
 	return nil
 }
 
 // ZeroRun implements [coherence.Runs].
 func (m far) ZeroRun(page uintptr, n int) error {
 	for i := range n {
-		m.InstallZero(page + uintptr(i)*coherence.PageSize)
+		m.hub.put(&frame{kind: opInstallZero, process: m.process, addr: uint64(page) + uint64(i)*coherence.PageSize})
 	}
+	m.hub.flush()
 	return nil
+}
+
+// install returns an operation to install a page: opInstall or opInstallSent.
+func install(kind frameKind, process uint8, page uintptr, writable bool) frame {
+	if writable {
+		kind++ // see there
+	}
+	return frame{kind: kind, process: process, addr: uint64(page)}
 }
 
 // Install implements [coherence.Memory].
 func (m far) Install(page uintptr, data *[coherence.PageSize]byte, writable bool) error {
-	f := frame{kind: opInstall, process: m.process, addr: uint64(page)}
-	if writable {
-		f.kind = opInstallWritable
-	}
+	f := install(opInstall, m.process, page, writable)
 	f.page(data)
 	m.hub.write(&f)
 	return nil

@@ -28,10 +28,16 @@ const (
 	opDrop
 	opProtectRead
 	opTake
+	opSendRead        // opRead, opProtectRead and opTake, with the page staged at node, under stage; node is
+	opSendProtectRead // 0: nowhere. The reply has the words that look like addresses, or the page where
+	opSendTake        // nothing was staged
 
 	opInstall         // with a page
-	opInstallWritable // with a page
+	opInstallWritable // with a page; follows opInstall
 	opInstallZero
+	opInstallSent         // of what node has staged here under stage
+	opInstallSentWritable // the same; follows opInstallSent
+	opDiscard             // the same, which is forgotten
 	opUnprotect
 	opWake
 	opPoison
@@ -41,6 +47,9 @@ const (
 	frameClock // of the node, to ask the time; of the session, addr is it in ns
 	frameBeat  // of both, so that something is heard
 	frameError // of the node: an operation that is not answered failed; with text
+
+	frameStaged // between nodes: a page, which is staged under stage
+	frameTaken  // between nodes: so many pages (id) are not staged any more
 )
 
 // Flags of frames.
@@ -50,17 +59,20 @@ const (
 	flagUnmapped             // of a reply: coherence.ErrUnmapped
 	flagWrite                // of a fault
 	flagWP                   // of a fault
+	flagWords                // of a reply: words instead of a page
 )
 
 // frame is what the memory connection carries. In bytes, little-endian:
 //
-//	kind 1, process 1, flags 1, 0, id 4, addr 8, length of data 4, 0 4
+//	kind 1, process 1, flags 1, node 1, id 4, addr 8, length of data 4, stage 4
 type frame struct {
 	kind    frameKind
 	process uint8
 	flags   uint8
+	node    uint8  // where a page is staged, or who staged it
 	id      uint32 // of an operation that is answered, and of its reply
 	addr    uint64
+	stage   uint32 // number of a page that is staged
 	data    []byte // a page, or text
 }
 
@@ -69,7 +81,7 @@ const (
 	maxData  = coherence.PageSize
 )
 
-// memoryConn is either end of a memory connection.
+// memoryConn is either end of a memory connection, or of one between nodes.
 type memoryConn struct {
 	conn  net.Conn
 	heard atomic.Int64 // when something came last, ns of time.Since(epoch)
@@ -134,7 +146,9 @@ func (c *memoryConn) read(r io.Reader, f *frame, buf *[headSize + maxData]byte) 
 	if n > maxData {
 		return fmt.Errorf("a frame with %d bytes of data; the limit is %d", n, maxData)
 	}
-	*f = frame{kind: frameKind(buf[0]), process: buf[1], flags: buf[2], id: le.Uint32(buf[4:]), addr: le.Uint64(buf[8:])}
+	*f = frame{
+		kind: frameKind(buf[0]), process: buf[1], flags: buf[2], node: buf[3], id: le.Uint32(buf[4:]), addr: le.Uint64(buf[8:]), stage: le.Uint32(buf[20:]),
+	}
 	f.data = buf[headSize : headSize+n]
 	_, err := io.ReadFull(r, f.data)
 	return err
@@ -143,14 +157,29 @@ func (c *memoryConn) read(r io.Reader, f *frame, buf *[headSize + maxData]byte) 
 // write sends f. The order of calls is that of the frames. Where another goroutine is
 // writing, that one takes f along.
 func (c *memoryConn) write(f *frame) {
+	c.put(f)
+	c.flush()
+}
+
+// put is write, but that f may wait for the next flush: so that many frames are few packets. It
+// returns how many bytes wait.
+func (c *memoryConn) put(f *frame) int {
 	var head [headSize]byte
-	head[0], head[1], head[2] = byte(f.kind), f.process, f.flags
+	head[0], head[1], head[2], head[3] = byte(f.kind), f.process, f.flags, f.node
 	le := binary.LittleEndian
 	le.PutUint32(head[4:], f.id)
 	le.PutUint64(head[8:], f.addr)
 	le.PutUint32(head[16:], uint32(len(f.data)))
+	le.PutUint32(head[20:], f.stage)
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.queue = append(append(c.queue, head[:]...), f.data...)
+	return len(c.queue)
+}
+
+// flush sends what was put before, or leaves that to who is sending.
+func (c *memoryConn) flush() {
+	c.mu.Lock()
 	if c.writing {
 		c.mu.Unlock()
 		return
@@ -192,6 +221,17 @@ func (f *frame) takePage(buf *[coherence.PageSize]byte) error {
 		return fmt.Errorf("a page of %d bytes", len(f.data))
 	}
 	return nil
+}
+
+// sends reports whether f is an operation that may send a page to another node.
+func (f *frame) sends() bool { return opSendRead <= f.kind && f.kind <= opSendTake }
+
+// takeWords copies the words that f carries to buf, and returns how many they are.
+func (f *frame) takeWords(buf *[coherence.PageSize]byte) (n int, err error) {
+	if len(f.data)%8 != 0 {
+		return 0, fmt.Errorf("%d bytes that are to be words", len(f.data))
+	}
+	return copy(buf[:], f.data) / 8, nil
 }
 
 // fail makes f say err.

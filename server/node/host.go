@@ -29,6 +29,7 @@ type Host struct {
 	complete chan struct{} // closed when both connections are there
 	space    *fds.Space
 	log      *slog.Logger
+	debug    *slog.Logger // from the beginning
 	hub      *hub
 	streams  *yamux.Session
 	orders   *yamux.Stream
@@ -40,6 +41,7 @@ type Host struct {
 	processes map[int]*remote
 	binary    *os.File // the program, to be sent
 	id        binaryID
+	others    []*Host // the session's nodes, h among them, until they are told where h listens
 }
 
 // remote is a process on another host.
@@ -76,6 +78,9 @@ func (h *Host) begin(space *fds.Space) error {
 	h.fetched = make(chan error, 1)
 	h.processes = make(map[int]*remote)
 	hub := newHub(newMemoryConn(h.conns[1]))
+	if h.number <= maxNumber {
+		hub.number = uint8(h.number)
+	}
 	hub.handle = func(f coherence.Fault) { hub.lose(errors.New("a fault of a process that was not started")) }
 	hub.failed = func(int, error) {}
 	var err error
@@ -318,6 +323,10 @@ func (h *Host) notices() {
 				err = errors.New(n.Failed)
 			}
 			h.fetched <- err
+		case n.Awaits != "":
+			h.awaits(n.Awaits)
+		case n.Node != 0:
+			h.met(n.Node, n.Failed)
 		case r == nil:
 		case n.Started != 0:
 			r.started <- nil

@@ -86,6 +86,9 @@ func (id *identity) issue(number int, key ed25519.PublicKey) ([]byte, error) {
 	if number == 0 {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		template.DNSNames = []string{id.name}
+	} else { // to other nodes
+		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
+		template.DNSNames = []string{peerName(id.name, number)}
 	}
 	der, err := x509.CreateCertificate(nil, template, id.authority, key, id.key)
 	if err != nil {
@@ -93,6 +96,10 @@ func (id *identity) issue(number int, key ed25519.PublicKey) ([]byte, error) {
 	}
 	return der, nil
 }
+
+// peerName returns the server name by which other nodes ask for node number of a session, who
+// know that session's.
+func peerName(session string, number int) string { return fmt.Sprintf("node%d.%s", number, session) }
 
 // number returns which node a certificate that the session made is of.
 func number(cert *x509.Certificate) int { return int(cert.SerialNumber.Int64()) - 2 }

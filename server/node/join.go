@@ -26,6 +26,9 @@ type JoinConfig struct {
 	Token   Token
 	Version string // of remotec, for people
 	Cache   string // directory of executables
+	// Peer is where other nodes of the session reach this one, host:port; empty: the address from which it
+	// reached the session, and any port.
+	Peer string
 	// Joined is told that the session, or the server, took the node; also where that has
 	// come back to a server.
 	Joined func()
@@ -88,6 +91,10 @@ func join(ctx context.Context, cfg *JoinConfig) (*agent, *standing, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	peers, err := newPeers(w, terms)
+	if err != nil {
+		return nil, nil, err
+	}
 	if w.Standing {
 		s := &standing{cfg: cfg, terms: terms}
 		if s.first, err = s.stand(ctx); err != nil {
@@ -114,7 +121,7 @@ func join(ctx context.Context, cfg *JoinConfig) (*agent, *standing, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	n, err := newAgent(cfg, session, newMemoryConn(memory))
+	n, err := newAgent(cfg, session, newMemoryConn(memory), peers)
 	return n, nil, err
 }
 

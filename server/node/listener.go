@@ -167,6 +167,7 @@ func (l *Listener) Wait(ctx context.Context) ([]*Host, error) {
 			hosts = append(hosts, h)
 		}
 	}
+	introduceHosts(hosts)
 	return hosts, nil
 }
 
@@ -300,7 +301,7 @@ func (l *Listener) welcome(conn *tls.Conn, from string) error {
 		return fmt.Errorf("it did not say what it is: %w", err)
 	}
 	w := welcome{Protocol: protocol, Version: l.cfg.Version}
-	h := &Host{Name: me.Name, Addr: from, CPUs: me.CPUs, complete: make(chan struct{}), features: l.features}
+	h := &Host{Name: me.Name, Addr: from, CPUs: me.CPUs, complete: make(chan struct{}), features: l.features, debug: l.cfg.Log}
 	if h.Name == "" {
 		h.Name = from
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // protocol is the version of what this package says, to its own kind only.
-const protocol = 2
+const protocol = 3
 
 // maxMessage bounds a message in bytes: it holds a program's environment.
 const maxMessage = 8 << 20
@@ -102,6 +102,16 @@ type order struct {
 	Start *start    `json:"start,omitempty"`
 	Kill  *int      `json:"kill,omitempty"` // a process
 	End   *string   `json:"end,omitempty"`  // the session is over: why, empty where all is well
+	// Await has the node listen for other nodes of the session, of these numbers. It is answered by a
+	// notice of its own.
+	Await []int `json:"await,omitempty"`
+	Meet  *meet `json:"meet,omitempty"`
+}
+
+// meet is the order to connect to another node.
+type meet struct {
+	Node int    `json:"node"` // number
+	Addr string `json:"addr"` // host:port, where it listens
 }
 
 // start is the order to start a process.
@@ -135,6 +145,10 @@ type notice struct {
 	Status  int    `json:"status,omitempty"`
 	Signal  int    `json:"signal,omitempty"`
 	Leaving string `json:"leaving,omitempty"` // the node ends: why
+	Awaits  string `json:"awaits,omitempty"`  // host:port, where it listens for other nodes
+	// Node is the number of another one with which it has a connection, or has none: Failed
+	// says why.
+	Node int `json:"node,omitempty"`
 }
 
 // send writes a message: its length in 4 bytes, and JSON.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"remotec.dev/server/coherence"
@@ -17,7 +18,9 @@ type rim struct {
 	memory func(process int) pager.Memory
 	// attach has the faults of a process answered from now on.
 	attach func(process int) error
-	clock  chan frame // answers to frameClock
+	peers  *peers
+	layout atomic.Pointer[coherence.Layout] // nil before the first process
+	clock  chan frame                       // answers to frameClock
 }
 
 func newRim(c *memoryConn) *rim { return &rim{memoryConn: c, clock: make(chan frame, 1)} }
@@ -26,9 +29,12 @@ func newRim(c *memoryConn) *rim { return &rim{memoryConn: c, clock: make(chan fr
 // take microseconds.
 func (m *rim) serve() {
 	r := bufio.NewReaderSize(m.conn, 64<<10)
-	buf, page := new([headSize + maxData]byte), new([coherence.PageSize]byte)
+	buf, page, words := new([headSize + maxData]byte), new([coherence.PageSize]byte), new([coherence.PageSize]byte)
 	var f frame
 	for {
+		if r.Buffered() < headSize {
+			m.flushAll()
+		}
 		if err := m.read(r, &f, buf); err != nil {
 			m.lose(fmt.Errorf("its connection ended: %w", err))
 			return
@@ -40,7 +46,9 @@ func (m *rim) serve() {
 			case m.clock <- frame{id: f.id, addr: f.addr}:
 			default: // nobody waits any more
 			}
-		case f.kind <= opTake:
+		case f.sends():
+			m.send(&f, page, words)
+		case f.kind < opInstall:
 			answer := frame{kind: frameReply, process: f.process, id: f.id}
 			reads, err := m.ask(&f, page)
 			if err != nil {
@@ -48,21 +56,77 @@ func (m *rim) serve() {
 			} else if reads {
 				answer.page(page)
 			}
-			m.write(&answer)
+			m.say(&answer)
 		case f.kind <= opPoison:
 			if err := m.tell(&f, page); err != nil {
-				// Nobody else will wake who waits for the page.
-				if memory := m.memory(int(f.process)); memory != nil && f.kind != opPoison {
+				// Nobody else will wake who waits for the page. Where that is lost the session ends.
+				if memory := m.memory(int(f.process)); memory != nil && f.kind != opPoison && !errors.Is(err, errNotSent) {
 					err = errors.Join(err, memory.Poison(uintptr(f.addr)))
 				}
-				answer := frame{kind: frameError, process: f.process}
-				answer.fail(err)
-				m.write(&answer)
+				m.failed(f.process, err)
 			}
 		default:
 			m.lose(fmt.Errorf("protocol error: a frame of kind %d", f.kind))
 			return
 		}
+	}
+}
+
+// enough is how many bytes of frames do not wait for more of them.
+const enough = 32 << 10
+
+// say answers. The answers to operations that came together go together.
+func (m *rim) say(f *frame) {
+	if m.put(f) > enough {
+		m.flushAll()
+	}
+}
+
+// flushAll sends what was put, before something is waited for. The page takes one way, the words on it, which
+// are in the answer, two: they go first.
+func (m *rim) flushAll() {
+	m.flush()
+	if m.peers != nil {
+		m.peers.flush()
+	}
+}
+
+// failed says that an operation failed that nobody waits for.
+func (m *rim) failed(process uint8, err error) {
+	f := frame{kind: frameError, process: process}
+	f.fail(err)
+	m.say(&f)
+}
+
+// send carries out an operation whose page is for another memory, which the session is only to know words of. Who reads
+// and stages what this writes does not wait for anything, so that this does not for long.
+func (m *rim) send(f *frame, page, words *[coherence.PageSize]byte) {
+	answer := frame{kind: frameReply, process: f.process, id: f.id}
+	do := *f
+	do.kind = [...]frameKind{opRead, opProtectRead, opTake}[f.kind-opSendRead]
+	if _, err := m.ask(&do, page); err != nil {
+		answer.fail(err)
+		m.say(&answer)
+		return
+	}
+	layout := m.layout.Load()
+	var stage func(uint32, *[coherence.PageSize]byte) error
+	if layout != nil && f.node != 0 && *page != zeroPage {
+		stage = m.peers.reserve(int(f.node))
+	}
+	if layout == nil || *page == zeroPage || stage == nil && f.node != 0 {
+		answer.page(page)
+		m.say(&answer)
+		return
+	}
+	*words = *page
+	answer.flags, answer.data = flagWords, words[:layout.Words(words)*8]
+	m.say(&answer)
+	if stage == nil {
+		return
+	}
+	if err := stage(f.stage, page); err != nil {
+		m.failed(f.process, err)
 	}
 }
 
@@ -111,15 +175,29 @@ func (m *rim) ask(f *frame, page *[coherence.PageSize]byte) (reads bool, err err
 // tell carries out one that is not.
 func (m *rim) tell(f *frame, page *[coherence.PageSize]byte) error {
 	memory, addr := m.memory(int(f.process)), uintptr(f.addr)
+	switch f.kind {
+	case opInstallSent, opInstallSentWritable, opDiscard:
+		sent, err := m.peers.take(int(f.node), f.stage, m.flushAll)
+		if err != nil {
+			return fmt.Errorf("page %#x of process %d: %w", addr, f.process, err)
+		}
+		defer stagedPages.Put(sent)
+		if f.kind == opDiscard {
+			return nil
+		}
+		page = sent
+	}
 	if memory == nil {
 		return errNoMemory
 	}
 	switch f.kind {
-	case opInstall, opInstallWritable:
-		if err := f.takePage(page); err != nil {
-			return err
+	case opInstall, opInstallWritable, opInstallSent, opInstallSentWritable:
+		if f.kind < opInstallSent {
+			if err := f.takePage(page); err != nil {
+				return err
+			}
 		}
-		if err := memory.Install(addr, page, f.kind == opInstallWritable); err != nil {
+		if err := memory.Install(addr, page, f.kind == opInstallWritable || f.kind == opInstallSentWritable); err != nil {
 			return err
 		}
 		return memory.Wake(addr)

@@ -4,6 +4,7 @@
 //	common work    does a bit of everything and prints what came out
 //	common fault   prints how long page faults take
 //	common move    prints how long a goroutine takes to another process and back
+//	common pages A B   has processes A and B write in turns to the same memory, and prints what came out
 //	common wait    goes on until it is ended, touching common memory all the time
 //	common where   prints in how many processes goroutines were, and on how many hosts
 //	common account prints what a goroutine used in two processes, and waits with it
@@ -47,6 +48,8 @@ func main() {
 		faults()
 	case "move":
 		move()
+	case "pages":
+		pages()
 	case "wait":
 		wait()
 	case "account":
@@ -251,6 +254,56 @@ func faults() {
 		})
 		measure("back", func(i int) { buf[i*size] = 3 })
 	}
+}
+
+// pages are written by one process after the other, which finds on them what the one before left.
+func pages() {
+	var a, b int
+	fmt.Sscan(os.Args[2], &a)
+	fmt.Sscan(os.Args[3], &b)
+	on := func(process int, f func()) {
+		done := make(chan bool)
+		if err := remote.GoOn(process, func() { f(); close(done) }); err != nil {
+			panic(err)
+		}
+		<-done
+	}
+	var numbers []uint64
+	var refs []*uint64
+	on(a, func() {
+		numbers, refs = make([]uint64, 1<<18), make([]*uint64, 1<<10)
+		for i := range numbers {
+			numbers[i] = uint64(i) * 0x9e3779b97f4a7c15
+		}
+		for i := range refs {
+			refs[i] = new(uint64)
+		}
+	})
+	fmt.Println("begin")
+	for range 10 {
+		for _, process := range []int{b, a} {
+			on(process, func() {
+				for i := range numbers {
+					numbers[i] += uint64(i)
+				}
+				for i, r := range refs {
+					refs[i] = new(uint64)
+					*refs[i] = *r + 1
+				}
+				runtime.GC()
+			})
+		}
+	}
+	var sum uint64
+	on(b, func() {
+		for _, v := range numbers {
+			sum = sum*31 + v
+		}
+		for _, r := range refs {
+			sum = sum*31 + *r
+		}
+	})
+	fmt.Println("sum", sum)
 }
 
 func wait() {
