@@ -21,7 +21,8 @@ type process struct {
 	control *fds.Conn
 	frames  *fds.FrameReader
 
-	sendMu sync.Mutex // serialises writes on control, guards out and used
+	sendMu sync.Mutex // serialises writes on control, guards out, used and shut
+	shut   bool       // nothing is written any more: the descriptor may be another's
 	out    []byte
 	used   int // bytes of out that are to be written
 
@@ -208,6 +209,9 @@ func (p *process) queue(e *wire.Event) error {
 func (p *process) write() error {
 	if p.used == 0 {
 		return nil
+	}
+	if p.shut {
+		return syscall.EPIPE
 	}
 	_, err := p.control.Write(p.out[:p.used])
 	p.used = 0

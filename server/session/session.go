@@ -314,7 +314,15 @@ func (s *Session) Close() {
 			p.control.Shutdown()
 		}
 	}
+	procs := slices.Clone(s.procs)
 	s.mu.Unlock()
+	for _, p := range procs {
+		if p != nil {
+			p.sendMu.Lock() // who was writing has been woken
+			p.shut = true
+			p.sendMu.Unlock()
+		}
+	}
 	s.os.Close()
 }
 
