@@ -20,13 +20,13 @@ var accountPatches = []Patch{
 		Name:    "account-stop",
 		Reason:  "what ran on the P up to now was this goroutine",
 		Package: "runtime", File: "proc.go", Func: "dropg",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { remoteStops(getg().m) }"},
+		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { if mp := getg().m; !remoteSkips(mp.curg, mp.p.ptr()) { remoteStops(mp) } }"},
 	},
 	{
 		Name:    "account-run",
 		Reason:  "up to now the goroutine waited",
 		Package: "runtime", File: "proc.go", Func: "execute",
-		Edit: InsertAfter{Anchor: "gp.preempt = false", Code: "if remoteAccounting.on != 0 { remoteRuns(gp, mp.p.ptr()) }"},
+		Edit: InsertAfter{Anchor: "gp.preempt = false", Code: "if remoteAccounting.on != 0 && remoteWaited(gp, mp.p.ptr()) { remoteRuns(gp, mp.p.ptr()) }"},
 	},
 	{
 		Name:    "account-idle",
