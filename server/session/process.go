@@ -228,12 +228,18 @@ func (p *process) flush() {
 	p.touched = p.touched[:0]
 }
 
-// end tells the process that the session is over, unless that would wait.
+// endWait is how long it may take to tell a process that the session is over, twice: who
+// writes to it just now is done soon, unless it does not read.
+const endWait = 100 * time.Millisecond
+
+// end tells the process that the session is over, unless it does not read.
 func (p *process) end(why string) {
-	if !p.sendMu.TryLock() {
-		return
+	for start := time.Now(); !p.sendMu.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > endWait {
+			return
+		}
 	}
 	defer p.sendMu.Unlock()
-	p.control.SetWriteTimeout(100 * time.Millisecond)
+	p.control.SetWriteTimeout(endWait)
 	p.send(&wire.Event{Kind: wire.EventEnd, Text: why})
 }
