@@ -12,6 +12,8 @@ type variant string
 
 const (
 	plain     variant = "plain"
+	plainOneP variant = "plainOneP" // GOMAXPROCS=1
+	plainTwoP variant = "plainTwoP" // GOMAXPROCS=2
 	remote    variant = "remote"    // remotec run
 	accounted variant = "accounted" // remotec run -account
 	forwarded variant = "forwarded" // remotec run -hand=false
@@ -170,6 +172,8 @@ var allRows = []row{
 	{"moving a goroutine that computes, 8 KiB of stack: until it runs there / page fault, the kernel's own", series{moving, "moves/one"}, series{plain, "userfault"}, target{atMostNs, 100_000}},
 	{"draining a process, for each of 10,000 goroutines that wait / the same", series{two, "drain"}, series{plain, "userfault"}, target{atMostNs, 10_000}},
 	{"draining a process until it is gone, 10,000 goroutines in all states / until they have left it", series{two, "retire/gone"}, series{two, "retire/left"}, target{atMostNs, 2e9}},
+	{"mandelbrot, what this machine gives: plain Go with two Ps / with one", series{plainTwoP, "parallel/mandelbrot"}, series{plainOneP, "parallel/mandelbrot"}, target{}},
+	{"matrix product 1024x1024, one slice, the same", series{plainTwoP, "parallel/flat1024"}, series{plainOneP, "parallel/flat1024"}, target{}},
 	{"mandelbrot, two processes of one P / one", series{twoP, "parallel/mandelbrot"}, series{oneP, "parallel/mandelbrot"}, half},
 	{"matrix product 256x256, rows of slices, two processes of one P / one", series{twoP, "parallel/matmul256"}, series{oneP, "parallel/matmul256"}, half},
 	{"matrix product 256x256, one slice, two processes of one P / one", series{twoP, "parallel/flat256"}, series{oneP, "parallel/flat256"}, half},
@@ -219,7 +223,7 @@ func selected(only *regexp.Regexp, build bool) []row {
 // needs reports the variants of program whose samples rows compare. A program
 // is the first part of the names of its measures.
 func needs(rows []row, programs ...string) (variants []variant) {
-	for _, v := range []variant{plain, remote, accounted, forwarded, two, moving, oneP, twoP, local, balance} {
+	for _, v := range []variant{plain, remote, accounted, forwarded, two, moving, plainOneP, plainTwoP, oneP, twoP, local, balance} {
 		if slices.ContainsFunc(rows, func(r row) bool {
 			return r.what.of(v, programs) || r.base.of(v, programs)
 		}) {

@@ -124,7 +124,7 @@ func (b *bench) buildPrograms() error {
 func (b *bench) command(ctx context.Context, v variant, name string, args ...string) *exec.Cmd {
 	path := filepath.Join(b.dir, "remote", name)
 	switch v {
-	case plain:
+	case plain, plainOneP, plainTwoP:
 		args = append([]string{filepath.Join(b.dir, "plain", name)}, args...)
 	case remote:
 		args = append([]string{b.tool, "run", path}, args...)
@@ -143,8 +143,11 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
-	if v == oneP || v == twoP || v == local || v == balance {
+	switch v {
+	case plainOneP, oneP, twoP, local, balance:
 		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	case plainTwoP:
+		cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
 	}
 	cmd.WaitDelay = time.Second
 	return cmd

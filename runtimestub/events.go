@@ -6,44 +6,66 @@ import (
 	"remotec.dev/runtimestub/wire"
 )
 
+// inbox is what the event loop has received, in memory of its own: the frame at at is
+// in hand, what follows it up to have is not handled yet.
+var inbox struct {
+	mem      uintptr
+	at, have int
+	taken    uint32 // 1 once watchServer reads in the loop's stead
+}
+
+const inboxSize = 64 << 10
+
 // events receives what the server sends by itself. It is the whole life of
 // one thread, which has no P: see doc.go for what that forbids.
 //
 //go:linkname events runtime.remoteEvents
 func events() {
-	const size = 64 << 10
-	mem := mapMemory(size)
-	if mem == 0 {
+	in := &inbox
+	if in.mem = mapMemory(inboxSize); in.mem == 0 {
 		fatal("no memory for the events of the runtime server")
 	}
-	buf := bytesAt(mem, size)
-	have := 0
+	buf := bytesAt(in.mem, inboxSize)
 	var fds [maxHanded]int32
 	for {
 		nfds := 0
-		n, _ := receive(control, buf[have:], &fds, &nfds)
+		for load(&in.taken) != 0 { // another thread ends this process
+			raw(wire.SYS_PAUSE, 0, 0, 0, 0, 0, 0)
+		}
+		n, _ := receive(control, buf[in.have:], &fds, &nfds)
 		for i := range nfds {
 			closeFD(fds[i]) // no event has any
 		}
 		if n <= 0 {
 			lost()
 		}
-		have += n
-		at := 0
-		for have-at >= 8 {
-			size, err := wire.FrameSize(buf[at:have], len(buf))
-			if err != nil {
-				broken("malformed event")
-			}
-			if have-at < size {
+		in.have += n
+		for {
+			frame := nextFrame(buf[in.at:in.have])
+			if frame == nil {
 				break
 			}
-			onEvent(buf[at : at+size])
-			at += size
+			onEvent(frame)
+			in.at += len(frame)
 		}
 		arrived()
-		have = copy(buf, buf[at:have])
+		in.have, in.at = copy(buf, buf[in.at:in.have]), 0
 	}
+}
+
+// nextFrame returns the first frame of b; nil where b does not hold the whole of it.
+func nextFrame(b []byte) []byte {
+	if len(b) < 8 {
+		return nil
+	}
+	size, err := wire.FrameSize(b, inboxSize)
+	if err != nil {
+		broken("malformed event")
+	}
+	if len(b) < size {
+		return nil
+	}
+	return b[:size]
 }
 
 func onEvent(frame []byte) {

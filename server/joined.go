@@ -146,7 +146,9 @@ func (j *joined) leave(s *session.Session, exit Exit) {
 		j.conn.Shutdown()
 		return
 	}
-	time.AfterFunc(farewell/2, j.conn.Shutdown)
+	// A process that waits for a page which is lost reads no events. That its connection
+	// ends it notices all the same, and then what was said before.
+	time.AfterFunc(farewell/4, j.conn.Shutdown)
 }
 
 // ended notes that the first process is gone. It is another's child: what it

@@ -68,6 +68,30 @@ var memoryPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remotePlain && typ == spanAllocStack { remotePlainFree(s.base(), s.npages) }"},
 	},
 	{
+		Name:    "thread-page",
+		Reason:  "a page that a thread looks at on its system stack does not go away with other objects",
+		Package: "runtime", File: "proc.go", Func: "allocm",
+		Edit: ReplaceExpr{From: "&new(mPadded).m", To: "remoteNewM()"},
+	},
+	{
+		Name:    "thread-page-g0",
+		Reason:  "as thread-page",
+		Package: "runtime", File: "proc.go", Func: "allocm",
+		Edit: ReplaceExpr{From: "malg(16384 * sys.StackGuardMultiplier)", To: "remoteMalg(16384*sys.StackGuardMultiplier, mp, 0)"},
+	},
+	{
+		Name:    "thread-page-cgo",
+		Reason:  "as thread-page, of threads that C makes",
+		Package: "runtime", File: "proc.go", Func: "allocm",
+		Edit: ReplaceExpr{From: "malg(-1)", To: "remoteMalg(-1, mp, 0)"},
+	},
+	{
+		Name:    "thread-page-gsignal",
+		Reason:  "as thread-page",
+		Package: "runtime", File: "os_linux.go", Func: "mpreinit",
+		Edit: ReplaceExpr{From: "malg(32 * 1024)", To: "remoteMalg(32*1024, mp, 1)"},
+	},
+	{
 		Name:    "receive-keep",
 		Reason:  "what is read from the stack of a goroutine of another process comes from no page that moved",
 		Package: "runtime", File: "chan.go", Func: "recv",
