@@ -109,7 +109,7 @@ var (
 	call  = target{atMost, 2}
 )
 
-var allRows = []row{
+var allRows = slices.Concat([]row{
 	against("CPU: n-body", "cpu/nbody", cpu),
 	against("CPU: matrix product", "cpu/matmul", cpu),
 	against("CPU: sort", "cpu/sort", cpu),
@@ -172,19 +172,29 @@ var allRows = []row{
 	{"moving a goroutine that computes, 8 KiB of stack: until it runs there / page fault, the kernel's own", series{moving, "moves/one"}, series{plain, "userfault"}, target{atMostNs, 100_000}},
 	{"draining a process, for each of 10,000 goroutines that wait / the same", series{two, "drain"}, series{plain, "userfault"}, target{atMostNs, 10_000}},
 	{"draining a process until it is gone, 10,000 goroutines in all states / until they have left it", series{two, "retire/gone"}, series{two, "retire/left"}, target{atMostNs, 2e9}},
-	{"mandelbrot, what this machine gives: plain Go with two Ps / with one", series{plainTwoP, "parallel/mandelbrot"}, series{plainOneP, "parallel/mandelbrot"}, target{}},
-	{"matrix product 1024x1024, one slice, the same", series{plainTwoP, "parallel/flat1024"}, series{plainOneP, "parallel/flat1024"}, target{}},
-	{"mandelbrot, two processes of one P / one", series{twoP, "parallel/mandelbrot"}, series{oneP, "parallel/mandelbrot"}, half},
-	{"matrix product 256x256, rows of slices, two processes of one P / one", series{twoP, "parallel/matmul256"}, series{oneP, "parallel/matmul256"}, half},
-	{"matrix product 256x256, one slice, two processes of one P / one", series{twoP, "parallel/flat256"}, series{oneP, "parallel/flat256"}, half},
-	{"matrix product 512x512, rows of slices, two processes of one P / one", series{twoP, "parallel/matmul512"}, series{oneP, "parallel/matmul512"}, half},
-	{"matrix product 512x512, one slice, two processes of one P / one", series{twoP, "parallel/flat512"}, series{oneP, "parallel/flat512"}, half},
-	{"matrix product 1024x1024, rows of slices, two processes of one P / one", series{twoP, "parallel/matmul1024"}, series{oneP, "parallel/matmul1024"}, half},
-	{"matrix product 1024x1024, one slice, two processes of one P / one", series{twoP, "parallel/flat1024"}, series{oneP, "parallel/flat1024"}, half},
-	placed("placement: work that is in one of two processes at first / one process", "placed/compute", oneP, target{atMost, 1 / 1.8}),
-	placed("placement: a pair that begins apart / left apart", "pair", twoP, target{atMost, 0.2}),
-	placed("placement, nothing to gain: one goroutine / not placed", "placed/alone", local, target{atMost, 1.02}),
-	placed("placement, nothing to gain: a chain of goroutines / not placed", "placed/sieve", local, target{atMost, 1.02}),
+},
+	parallel("mandelbrot", "mandelbrot"),
+	parallel("matrix product 256x256, rows of slices", "matmul256"),
+	parallel("matrix product 256x256, one slice", "flat256"),
+	parallel("matrix product 512x512, rows of slices", "matmul512"),
+	parallel("matrix product 512x512, one slice", "flat512"),
+	parallel("matrix product 1024x1024, rows of slices", "matmul1024"),
+	parallel("matrix product 1024x1024, one slice", "flat1024"),
+	[]row{
+		placed("placement: work that is in one of two processes at first / one process", "placed/compute", oneP, target{atMost, 1 / 1.8}),
+		placed("placement: a pair that begins apart / left apart", "pair", twoP, target{atMost, 0.2}),
+		placed("placement, nothing to gain: one goroutine / not placed", "placed/alone", local, target{atMost, 1.02}),
+		placed("placement, nothing to gain: a chain of goroutines / not placed", "placed/sieve", local, target{atMost, 1.02}),
+	})
+
+// parallel compares a computation in two processes with that in one, and plain Go's with two
+// Ps with that with one: what the second CPU of this machine is worth.
+func parallel(name, measure string) []row {
+	measure = "parallel/" + measure
+	return []row{
+		{name + ", two processes of one P / one", series{twoP, measure}, series{oneP, measure}, half},
+		{name + ", plain Go: two Ps / one", series{plainTwoP, measure}, series{plainOneP, measure}, target{}},
+	}
 }
 
 // placed compares what the placement does with what is done without.
