@@ -27,6 +27,7 @@ func main() {
 	pingPong()
 	selects()
 	stream()
+	echo()
 	start()
 	faults()
 	transfer()
