@@ -200,6 +200,8 @@ const (
 	PostPart     = 56 // of a select over channels of several processes, one's part: A its token, B the token's generation, C who waits, D flags
 	PostWithdraw = 57 // the select is over: A its token, B the generation
 	PostToken    = 58 // a token is free: A the token, B the generation that has used it, C the process for whose selects it is
+
+	PostPoll = 64 // an operation on a descriptor that the receiver polls: A its entry of the poller, B the complement of a deadline, C who waits, D operation and mode
 )
 
 // Event is a message from the server that answers nothing.
