@@ -151,10 +151,11 @@ func (l *Listener) Wait(ctx context.Context) ([]*Host, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
-	if l.fd >= 0 {
-		syscall.Shutdown(l.fd, syscall.SHUT_RDWR) // wakes accept, which closes it
+	if !l.closed && l.fd >= 0 {
+		// Wakes accept, which closes it: after that the number is another descriptor's.
+		syscall.Shutdown(l.fd, syscall.SHUT_RDWR)
 	}
+	l.closed = true
 	if err != nil {
 		for _, h := range l.hosts {
 			h.lose(err)

@@ -405,6 +405,9 @@ func TestPageLost(t *testing.T) {
 				if s.hosts[1].IsLost() {
 					t.Error("the node is lost")
 				}
+				if took := time.Since(start); took > Silence-beat/2 {
+					t.Errorf("it took %v", took) // nothing is heard of the session as long
+				}
 			} else if took := time.Since(start); took > time.Second {
 				t.Errorf("it took %v", took)
 			}

@@ -13,6 +13,9 @@ import (
 // there sends the next ones by way of the session.
 const window = 4096
 
+// stageWait is how long a page may take from another node.
+const stageWait = Silence - beat
+
 // stage has pages that one node has sent to this one, until the session says what is to become of them.
 type stage struct {
 	mu    sync.Mutex // guards the rest
@@ -64,8 +67,8 @@ func (s *stage) end(err error) {
 }
 
 // take takes a page from the stage, which the caller gives to stagedPages. It waits for it, for
-// less than [Patience], so that it is the node that can say what went wrong, and calls before first. There is one
-// caller at a time.
+// less than [Silence], so that it is the node that can say what went wrong, and has heard of the session meanwhile: who waits
+// here is who reads. It calls before first. There is one caller at a time.
 func (s *stage) take(number uint32, before func()) (*[coherence.PageSize]byte, error) {
 	s.mu.Lock()
 	if s.pages[number] == nil && s.err == nil {
@@ -73,7 +76,7 @@ func (s *stage) take(number uint32, before func()) (*[coherence.PageSize]byte, e
 		s.want, s.ready = number, ready
 		s.mu.Unlock()
 		before()
-		late := time.NewTimer(Silence)
+		late := time.NewTimer(stageWait)
 		select {
 		case <-ready:
 		case <-late.C:
@@ -90,7 +93,7 @@ func (s *stage) take(number uint32, before func()) (*[coherence.PageSize]byte, e
 	if s.err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, s.err)
 	}
-	return nil, fmt.Errorf("%w within %v", errNotSent, Silence)
+	return nil, fmt.Errorf("%w within %v", errNotSent, stageWait)
 }
 
 var stagedPages = sync.Pool{New: func() any { return new([coherence.PageSize]byte) }}
