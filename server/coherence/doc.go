@@ -95,9 +95,7 @@
 // is on the stack of another one's goroutine. That is done in channels only, with the value of one that
 // waits: its process is told what was written, in a message before the one that wakes it, and who reads pins what it
 // read for itself before it wakes it, as long as the other one still has it among its roots. Where all
-// processes are on one host, stacks are therefore common as memory without pointers is. Also where
-// such memory moves, as it does before it is common, R1 and the second part of R3 leave it out: what the words of a page
-// without pointers look like, and what is dead on a stack, would keep objects alive that nobody can come to.
+// processes are on one host, stacks are therefore common as memory without pointers is.
 //
 // And o is in the mark of its owner, if it is reachable when that ends. An address
 // that is pinned when the mark begins is a root. One that gets pinned later is returned
