@@ -30,7 +30,7 @@ type running struct {
 	program  Program
 	id       uint64
 	beacon   *session.Beacon
-	measures *session.Measures // nil without mail
+	measures *session.Measures // of what processes do; nil without mail
 	memory   *pager.Pager      // nil with one process
 	layout   coherence.Layout
 	hosts    *hosts         // nil without others than this one
@@ -93,6 +93,7 @@ func (r *running) run() (Exit, error) {
 		if err := r.hosts.prepare(r.program.Path); err != nil {
 			return Exit{}, err
 		}
+		r.measureHosts(n)
 	}
 	ended := make(chan int, n)
 	exits := make([]Exit, n)
@@ -174,7 +175,7 @@ func (r *running) run() (Exit, error) {
 	return exit, nil
 }
 
-// makeMail lets the processes of this host send each other messages directly, unless
+// makeMail lets the processes of this host send each other messages directly, and say what they do, unless
 // faults are to be injected into messages.
 func (r *running) makeMail(n int) error {
 	here, others := 0, r.cfg.Nodes.Count
@@ -184,7 +185,7 @@ func (r *running) makeMail(n int) error {
 	for here < n && hostOf(here, n, others) == 0 {
 		here++
 	}
-	if here < 2 || r.cfg.PostDelay > 0 {
+	if n < 2 || r.cfg.PostDelay > 0 {
 		return nil
 	}
 	var err error
@@ -193,6 +194,18 @@ func (r *running) makeMail(n int) error {
 	}
 	r.measures = session.NewMeasures(n, r.mail, runtime.NumCPU())
 	return nil
+}
+
+// measureHosts has what the processes of other hosts do be known.
+func (r *running) measureHosts(n int) {
+	if r.measures == nil {
+		return
+	}
+	others := make([]session.MeasuredHost, len(r.hosts.list))
+	for i, h := range r.hosts.list {
+		others[i] = session.MeasuredHost{CPUs: h.CPUs, Watch: func(labels []uint64) { h.Watch(labels, r.measures.Told) }}
+	}
+	r.measures.Join(others, func(k int) int { return hostOf(k, n, len(others)) })
 }
 
 // end notes that process number ends the session, and ends the others.

@@ -240,6 +240,7 @@ func TestNodes(t *testing.T) {
 	h := newNamespaces(t)
 	h.build("common")
 	t.Run("Work", func(t *testing.T) { testNodesWork(t, h) })
+	t.Run("Balance", func(t *testing.T) { testNodesBalance(t, h) })
 	t.Run("Ends", func(t *testing.T) { testNodesEnds(t, h) })
 	t.Run("Lost", func(t *testing.T) { testNodesLost(t, h) })
 	t.Run("Account", func(t *testing.T) { testNodesAccount(t, h) })
@@ -286,6 +287,36 @@ func testNodesWork(t *testing.T, h *hosts) {
 			t.Logf("delay %v each way:\n%s", delay, c.out)
 		}
 	})
+}
+
+// testNodesBalance: of a program that starts all its goroutines in one process, with one P each, those that wait for that go to
+// other hosts; two that talk to each other come together.
+func testNodesBalance(t *testing.T, h *hosts) {
+	t.Setenv("GOMAXPROCS", "1")
+	h.placement = "balance"
+	defer func() { h.placement = "" }()
+	for _, test := range []struct {
+		processes, nodes int
+		delay            time.Duration
+	}{{2, 1, 0}, {2, 1, time.Millisecond}, {3, 2, 0}} {
+		t.Run(fmt.Sprintf("%d processes, %d nodes, %v", test.processes, test.nodes, test.delay), func(t *testing.T) {
+			c := h.cluster(t, test.processes, test.nodes, test.delay, "spread")
+			status, _ := c.ends(t, time.Minute)
+			if want := fmt.Sprintf("processes %d\n", test.processes); status != 0 || c.out.String() != want {
+				t.Errorf("status %d, got %q, want %q\n%s", status, c.out, want, c.err)
+			}
+			t.Logf("%s", c.err)
+		})
+	}
+	for _, delay := range []time.Duration{0, time.Millisecond} {
+		t.Run(fmt.Sprintf("a pair, %v", delay), func(t *testing.T) {
+			c := h.cluster(t, 2, 1, delay, "pair")
+			if status, _ := c.ends(t, time.Minute); status != 0 || c.out.String() != "together true\n" {
+				t.Errorf("status %d, got %q\n%s", status, c.out, c.err)
+			}
+			t.Logf("%s", c.err)
+		})
+	}
 }
 
 // testNodesEnds: a process on another host ends the program as any does.

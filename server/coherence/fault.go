@@ -16,6 +16,8 @@ type Fault struct {
 	// Thread is the id of the thread on its host, where the session's host is that;
 	// 0: it is not known.
 	Thread int
+	// Goroutine is the number of the one that the thread runs, where that is known already.
+	Goroutine uint64
 }
 
 // Outcome says how a fault was answered.

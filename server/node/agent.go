@@ -32,8 +32,9 @@ type agent struct {
 	mu      sync.Mutex // guards the rest
 	pager   *pager.Pager
 	process map[int]*process
-	mail    *mail.Mail     // nil until two processes are to have it
+	mail    *mail.Mail     // nil until a process is to have it
 	space   fds.Space      // of the mail
+	watcher *watcher       // nil until the session wants to know what processes do
 	running sync.WaitGroup // processes
 	relays  sync.WaitGroup // of control connections
 }
@@ -101,7 +102,7 @@ func (a *agent) run(ctx context.Context) error {
 	if a.pager != nil {
 		a.pager.Close()
 	}
-	a.mail.Close()
+	a.mail.Close() // the ledgers stay mapped: the watcher may look at them once more
 	if errors.Is(why, errEnded) {
 		return nil
 	}
@@ -134,6 +135,8 @@ func (a *agent) follow(ctx context.Context) error {
 			a.tell(a.memory.peers.listen(o.Await, a.cfg.Peer, local))
 		case o.Meet != nil:
 			go a.memory.peers.meet(ctx, *o.Meet)
+		case o.Watch != nil:
+			a.watch(o.Watch)
 		case o.Kill != nil:
 			a.mu.Lock()
 			if p := a.process[*o.Kill]; p != nil {
@@ -192,7 +195,7 @@ func (a *agent) start(s *start) error {
 
 // makeMail makes the mail of the host's processes, with the first of them.
 func (a *agent) makeMail(s *start) (err error) {
-	if s.Count < 2 || s.Count > coherence.MaxProcesses {
+	if s.Count < 1 || s.Count > coherence.MaxProcesses {
 		return nil
 	}
 	a.mu.Lock()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -92,10 +93,14 @@ func (h *hub) take(f *frame) error {
 	case frameClock:
 		go h.write(&frame{kind: frameClock, id: f.id, addr: uint64(monotonic())})
 	case frameFault:
-		go h.handle(coherence.Fault{
+		fault := coherence.Fault{
 			Process: int(f.process), Addr: uintptr(f.addr),
 			Write: f.flags&flagWrite != 0, WP: f.flags&flagWP != 0,
-		})
+		}
+		if len(f.data) == 8 {
+			fault.Goroutine = binary.LittleEndian.Uint64(f.data)
+		}
+		go h.handle(fault)
 	case frameError:
 		process, err := int(f.process), f.failure()
 		go h.failed(process, err)

@@ -43,7 +43,7 @@ const (
 	opPoison
 
 	frameReply // of the node, to an operation; with a page where it reads one
-	frameFault // of the node; flags
+	frameFault // of the node; flags, and as data the number of the goroutine, where the session watches
 	frameClock // of the node, to ask the time; of the session, addr is it in ns
 	frameBeat  // of both, so that something is heard
 	frameError // of the node: an operation that is not answered failed; with text

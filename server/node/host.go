@@ -14,6 +14,7 @@ import (
 
 	"remotec.dev/server/coherence"
 	"remotec.dev/server/fds"
+	"remotec.dev/server/mail"
 	"remotec.dev/server/pager"
 )
 
@@ -41,7 +42,9 @@ type Host struct {
 	processes map[int]*remote
 	binary    *os.File // the program, to be sent
 	id        binaryID
-	others    []*Host // the session's nodes, h among them, until they are told where h listens
+	told      func(process int, roundTrip time.Duration, a mail.Account) // what processes do; nil: nobody wants to know
+	labels    []uint64                                                   // of the last Watch
+	others    []*Host                                                    // the session's nodes, h among them, until they are told where h listens
 }
 
 // remote is a process on another host.
@@ -274,6 +277,22 @@ func (h *Host) Attach(p *pager.Pager, process int) error {
 	return h.hub.wait(f.id, attached)
 }
 
+// Watch has h tell what its processes do, from now on, and which of their goroutines have labels with
+// these hashes. It does not wait.
+func (h *Host) Watch(labels []uint64, told func(process int, roundTrip time.Duration, a mail.Account)) {
+	h.mu.Lock()
+	h.labels, h.told = labels, told
+	h.mu.Unlock()
+	go func() {
+		h.sendMu.Lock()
+		defer h.sendMu.Unlock()
+		h.mu.Lock()
+		last := h.labels // another call may have come before
+		h.mu.Unlock()
+		send(h.orders, order{Watch: &watch{Labels: last}}) // an error is a node that is lost
+	}()
+}
+
 // Kill ends a process at once.
 func (h *Host) Kill(process int) { h.order(order{Kill: &process}) }
 
@@ -314,9 +333,13 @@ func (h *Host) notices() {
 			return
 		}
 		h.mu.Lock()
-		r := h.processes[n.Process]
+		r, told := h.processes[n.Process], h.told
 		h.mu.Unlock()
 		switch {
+		case n.Account != nil:
+			if r != nil && told != nil {
+				told(n.Process, n.RoundTrip, *n.Account)
+			}
 		case n.Fetched:
 			var err error
 			if n.Failed != "" {

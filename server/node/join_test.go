@@ -222,7 +222,7 @@ func TestRefused(t *testing.T) {
 	}
 	w := newWaiting(t, 1)
 	for want, change := range map[string]func(*hello){
-		"it speaks version 9 of the protocol of nodes (remotec v9), the session version 3 (remotec test): install the same remotec": func(h *hello) { h.Protocol = 9 },
+		"it speaks version 9 of the protocol of nodes (remotec v9), the session version 4 (remotec test): install the same remotec": func(h *hello) { h.Protocol = 9 },
 		"its remotec v9 speaks version 1 of the API":               func(h *hello) { h.API = 1 },
 		"it is a linux/arm64 host, the program is for linux/amd64": func(h *hello) { h.Arch = "arm64" },
 		"its processor lacks sse42, which": func(h *hello) {

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"time"
 
 	"remotec.dev/runtimestub/wire"
 	"remotec.dev/server/coherence"
+	"remotec.dev/server/mail"
 )
 
 // protocol is the version of what this package says, to its own kind only.
-const protocol = 3
+const protocol = 4
 
 // maxMessage bounds a message in bytes: it holds a program's environment.
 const maxMessage = 8 << 20
@@ -106,6 +108,13 @@ type order struct {
 	// notice of its own.
 	Await []int `json:"await,omitempty"`
 	Meet  *meet `json:"meet,omitempty"`
+	// Watch has the node tell what its processes do, from now on.
+	Watch *watch `json:"watch,omitempty"`
+}
+
+// watch is the order to tell what processes do.
+type watch struct {
+	Labels []uint64 `json:"labels,omitempty"` // hashes: goroutines with these labels are of interest
 }
 
 // meet is the order to connect to another node.
@@ -121,7 +130,7 @@ type start struct {
 	Env     []string         `json:"env"` // but for what tells the process its number
 	Number  string           `json:"number"`
 	First   int              `json:"first"` // of the processes of this host
-	Count   int              `json:"count"` // of those that are to have mail; 0: none
+	Count   int              `json:"count"` // of those, which have mail; 0: they have none
 	Binary  binaryID         `json:"binary"`
 	Layout  coherence.Layout `json:"layout"`
 	// Features are those of the first process's processor: what this host's has
@@ -146,6 +155,9 @@ type notice struct {
 	Signal  int    `json:"signal,omitempty"`
 	Leaving string `json:"leaving,omitempty"` // the node ends: why
 	Awaits  string `json:"awaits,omitempty"`  // host:port, where it listens for other nodes
+	// Account is what is new of Process, and RoundTrip how long a message and its answer take.
+	Account   *mail.Account `json:"account,omitempty"`
+	RoundTrip time.Duration `json:"roundTrip,omitempty"`
 	// Node is the number of another one with which it has a connection, or has none: Failed
 	// says why.
 	Node int `json:"node,omitempty"`

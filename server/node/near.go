@@ -2,12 +2,14 @@ package node
 
 import (
 	"bufio"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"remotec.dev/server/coherence"
+	"remotec.dev/server/mail"
 	"remotec.dev/server/pager"
 )
 
@@ -17,10 +19,12 @@ type rim struct {
 	// memory returns the memory of a process, nil where it has none.
 	memory func(process int) pager.Memory
 	// attach has the faults of a process answered from now on.
-	attach func(process int) error
-	peers  *peers
-	layout atomic.Pointer[coherence.Layout] // nil before the first process
-	clock  chan frame                       // answers to frameClock
+	attach    func(process int) error
+	peers     *peers
+	layout    atomic.Pointer[coherence.Layout] // nil before the first process
+	clock     chan frame                       // answers to frameClock
+	threads   atomic.Pointer[mail.Threads]     // finds goroutines that wait for pages; nil: nobody wants to know
+	roundTrip atomic.Int64                     // to the session, in ns; 0: it was not measured yet
 }
 
 func newRim(c *memoryConn) *rim { return &rim{memoryConn: c, clock: make(chan frame, 1)} }
@@ -139,6 +143,11 @@ func (m *rim) fault(f coherence.Fault) error {
 	if f.WP {
 		out.flags |= flagWP
 	}
+	var goroutine [8]byte
+	if threads := m.threads.Load(); threads != nil {
+		binary.LittleEndian.PutUint64(goroutine[:], threads.Goroutine(f.Process, uint32(f.Thread)))
+		out.data = goroutine[:]
+	}
 	m.write(&out)
 	return nil
 }
@@ -226,6 +235,7 @@ func (m *rim) ahead() (ns int64, err error) {
 		}
 		after := monotonic()
 		if took := time.Duration(after - before); took < best {
+			m.roundTrip.Store(int64(took))
 			best, ns = took, int64(f.addr)-(before+after)/2
 		}
 	}

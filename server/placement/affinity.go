@@ -82,7 +82,7 @@ func (a *Affinity) look(s *Snapshot, g *Goroutine) {
 		a.known[g.ID] = k
 	}
 	k.seen = s.Now
-	for i, share := range g.Share(len(s.Processes), s.Elapsed) {
+	for i, share := range s.Shares(g) {
 		if i == g.At {
 			share = 0
 		}

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,52 +25,63 @@ const (
 	balanceAge    = 8 * time.Millisecond
 	balanceForget = 200 * time.Millisecond
 	balanceMost   = 64 // goroutines at once
+	// balanceRepays is how many times the cost of its move a goroutine has computed and waited, at least, when it goes. It goes
+	// to another host only where it has a P to itself: what it leaves behind there, pages and who it talks to, is far.
+	balanceRepays = 4
 )
 
 // Decide implements Policy.
 func (b *Balance) Decide(s *Snapshot) (moves []Move) {
 	b.look(s)
-	n := len(s.Processes)
-	load := make([]int, n)
-	running := 0
-	for k := range s.Processes {
-		load[k] = s.Processes[k].Running + len(s.Processes[k].Ready)
-		running += s.Processes[k].Running
-	}
-	// A goroutine on an idle P beyond that would take its CPU from another one. Processes whose
+	load := make([]int, len(s.Processes))
+	// A goroutine on an idle P beyond the CPUs of a host would take its CPU from another one. Processes whose
 	// Ps are all busy may have more or fewer to run.
-	spare := s.CPUs - running
+	spare := slices.Clone(s.CPUs)
+	for k := range s.Processes {
+		p := &s.Processes[k]
+		load[k] = p.Running + len(p.Ready)
+		if p.Host < len(spare) {
+			spare[p.Host] -= p.Running
+		}
+	}
 	for k := range s.Processes {
 		p := &s.Processes[k]
 		if !p.Here || b.busy[k] < balanceLists || len(p.Ready) == 0 {
 			continue
 		}
-		ready := b.candidates(s, p)
-		for len(ready) > 0 && len(moves) < balanceMost {
-			to := b.idlest(s, load, k)
-			if to < 0 {
-				break
+		// First to processes of the same host, what is left then to others.
+		moved := map[uint64]bool{}
+		for _, near := range []bool{true, false} {
+			for len(moves) < balanceMost {
+				to := b.idlest(s, load, k, near)
+				if to < 0 {
+					break
+				}
+				q := &s.Processes[to]
+				idle := max(q.Procs-load[to], 0)
+				if q.Host >= len(spare) || idle > 0 && spare[q.Host] <= 0 || !near && idle == 0 {
+					break
+				}
+				ready := b.candidates(s, p, moved, max(balanceAge, balanceRepays*s.moveCost(k, to)))
+				// Half of the difference, in relation to the Ps.
+				count := (load[k]*q.Procs - load[to]*p.Procs) / (p.Procs + q.Procs)
+				count = min(count, len(ready), balanceMost-len(moves))
+				if !near {
+					count = min(count, idle)
+				}
+				if count <= 0 {
+					break
+				}
+				reason := fmt.Sprintf("%d goroutines that compute wait for a P in process %d, and process %d uses %d of %d", len(p.Ready), k, to, q.Running, q.Procs)
+				for _, g := range ready[:count] {
+					moves = append(moves, Move{Goroutine: g, From: k, To: to, Kind: Balancing, Reason: reason})
+					moved[g] = true
+				}
+				load[k] -= count
+				load[to] += count
+				spare[q.Host] -= min(count, idle)
+				b.busy[k] = 0 // a new list shows what that did
 			}
-			q := &s.Processes[to]
-			idle := max(q.Procs-load[to], 0)
-			if idle > 0 && spare <= 0 {
-				break
-			}
-			// Half of the difference, in relation to the Ps.
-			count := (load[k]*q.Procs - load[to]*p.Procs) / (p.Procs + q.Procs)
-			count = min(count, len(ready), balanceMost-len(moves))
-			if count <= 0 {
-				break
-			}
-			reason := fmt.Sprintf("%d goroutines that compute wait for a P in process %d, and process %d uses %d of %d", len(p.Ready), k, to, q.Running, q.Procs)
-			for _, g := range ready[:count] {
-				moves = append(moves, Move{Goroutine: g, From: k, To: to, Kind: Balancing, Reason: reason})
-			}
-			ready = ready[count:]
-			load[k] -= count
-			load[to] += count
-			spare -= min(count, idle)
-			b.busy[k] = 0 // a new list shows what that did
 		}
 	}
 	return moves
@@ -109,10 +121,11 @@ func (b *Balance) look(s *Snapshot) {
 	}
 }
 
-// candidates returns the goroutines of p that are worth to be moved.
-func (b *Balance) candidates(s *Snapshot, p *Process) (ready []uint64) {
+// candidates returns the goroutines of p that are worth to be moved, but those that are: they were first seen
+// to compute that long ago.
+func (b *Balance) candidates(s *Snapshot, p *Process, but map[uint64]bool, age time.Duration) (ready []uint64) {
 	for _, g := range p.Ready {
-		if at, ok := b.first[g]; ok && s.Now-at >= balanceAge {
+		if at, ok := b.first[g]; ok && s.Now-at >= age && !but[g] {
 			ready = append(ready, g)
 		}
 	}
@@ -120,12 +133,12 @@ func (b *Balance) candidates(s *Snapshot, p *Process) (ready []uint64) {
 }
 
 // idlest returns the process with the least load for its Ps, as it would be after the moves so
-// far; -1 where there is none.
-func (b *Balance) idlest(s *Snapshot, load []int, from int) int {
+// far, of those on the same host or of the others; -1 where there is none.
+func (b *Balance) idlest(s *Snapshot, load []int, from int, near bool) int {
 	best := -1
 	for k := range s.Processes {
 		q := &s.Processes[k]
-		if k == from || !q.Here || q.Procs == 0 {
+		if k == from || !q.Here || q.Procs == 0 || near != (q.Host == s.Processes[from].Host) {
 			continue
 		}
 		if best < 0 || load[k]*s.Processes[best].Procs < load[best]*q.Procs {

@@ -149,10 +149,10 @@ func (c *Combined) regretted(s *Snapshot) (moves []Move) {
 	for i := range s.Goroutines {
 		g := &s.Goroutines[i]
 		st := c.states[g.ID]
-		if st == nil || st.by != Balancing || st.from == g.At || s.Now-st.moved < regretAfter || s.Now-st.moved > regretSoon {
+		if st == nil || st.by != Balancing || st.from == g.At || s.Now-st.moved < regretAfter+2*s.moveCost(st.from, g.At) || s.Now-st.moved > regretSoon {
 			continue
 		}
-		if share := g.Share(len(s.Processes), s.Elapsed)[st.from]; share > regretShare {
+		if share := s.Shares(g)[st.from]; share > regretShare {
 			moves = append(moves, Move{Goroutine: g.ID, From: g.At, To: st.from, Kind: Undoing, Share: share,
 				Reason: fmt.Sprintf("it was moved to share the load, and spends %.0f %% of its time on process %d", 100*share, st.from)})
 			c.affinity.turn(s.Now, g.At, st.from)

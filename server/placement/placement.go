@@ -32,13 +32,16 @@ const (
 	FaultCost = 6 * time.Microsecond
 	// MoveCost is what a move takes, with the pages of the stack that follow.
 	MoveCost = 200 * time.Microsecond
+	// MoveTrips is how often a message and its answer go between two hosts for a move, one after the other,
+	// with the pages of the stack and the first ones that are written to.
+	MoveTrips = 8
 )
 
 // Snapshot is what was measured since the last one.
 type Snapshot struct {
 	Now     time.Duration // on some clock
 	Elapsed time.Duration // since the last snapshot
-	CPUs    int           // of the host
+	CPUs    []int         // of each host
 	// Processes are those of the session by number.
 	Processes []Process
 	// Goroutines are those that had to do with other processes, or have labels with
@@ -48,12 +51,15 @@ type Snapshot struct {
 
 // Process is one process.
 type Process struct {
-	Here    bool // goroutines move to and from it: it is measured, and neither drained nor gone
-	Procs   int  // GOMAXPROCS
-	Running int  // Ps that have something to do
-	Waiting int  // goroutines that are ready and wait for a P
-	Stamp   uint64
-	Ready   []uint64 // of those, some that were preempted as they computed; as of Stamp, as Waiting is
+	Here bool // goroutines move to and from it: it is measured, and neither drained nor gone
+	Host int  // number; 0 is the session's
+	// RoundTrip is how long a message to its host and the answer take; 0 for the session's.
+	RoundTrip time.Duration
+	Procs     int // GOMAXPROCS
+	Running   int // Ps that have something to do
+	Waiting   int // goroutines that are ready and wait for a P
+	Stamp     uint64
+	Ready     []uint64 // of those, some that were preempted as they computed; as of Stamp, as Waiting is
 }
 
 // load is how many goroutines want to compute.
@@ -80,21 +86,37 @@ type Traffic struct {
 	Fetched    time.Duration // waiting for other pages
 }
 
-// cost is the time that t took. What is fetched once is no reason to go anywhere,
-// unless it is much.
-func (t *Traffic) cost() time.Duration {
-	return time.Duration(t.Operations)*OperationCost + time.Duration(t.Faults)*FaultCost + t.Bounced + t.Fetched/4
+// cost is the time that t took, where a message and its answer take trip. What is fetched once is no reason to
+// go anywhere, unless it is much.
+func (t *Traffic) cost(trip time.Duration) time.Duration {
+	return time.Duration(t.Operations)*(OperationCost+trip) + time.Duration(t.Faults)*FaultCost + t.Bounced + t.Fetched/4
 }
 
-// Share returns the part of elapsed that g spent on what it did with each of n processes.
-func (g *Goroutine) Share(n int, elapsed time.Duration) []float64 {
+// Shares returns the part of the time that g spent on what it did with each process.
+func (s *Snapshot) Shares(g *Goroutine) []float64 {
+	n := len(s.Processes)
 	shares := make([]float64, n)
 	for i := range g.Traffic {
-		if t := &g.Traffic[i]; t.With >= 0 && t.With < n && elapsed > 0 {
-			shares[t.With] = min(shares[t.With]+float64(t.cost())/float64(elapsed), 1)
+		if t := &g.Traffic[i]; t.With >= 0 && t.With < n && s.Elapsed > 0 {
+			shares[t.With] = min(shares[t.With]+float64(t.cost(s.trip(g.At, t.With)))/float64(s.Elapsed), 1)
 		}
 	}
 	return shares
+}
+
+// trip returns how long a message between two processes and its answer take more than on one host. Messages between
+// two nodes go by way of the session's host.
+func (s *Snapshot) trip(from, to int) time.Duration {
+	p, q := &s.Processes[from], &s.Processes[to]
+	if p.Host == q.Host {
+		return 0
+	}
+	return p.RoundTrip + q.RoundTrip
+}
+
+// moveCost returns what a move between two processes takes.
+func (s *Snapshot) moveCost(from, to int) time.Duration {
+	return MoveCost + MoveTrips*s.trip(from, to)
 }
 
 // Kind is the kind of reason of a move.

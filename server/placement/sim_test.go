@@ -26,8 +26,10 @@ type simGoroutine struct {
 
 type sim struct {
 	now   time.Duration
-	procs []int // Ps of each process
-	cpus  int
+	procs []int         // Ps of each process
+	cpus  int           // of each host
+	hosts []int         // of each process; none: they are on one
+	trip  time.Duration // a round trip from the first host to any other
 	gs    []*simGoroutine
 	// harm is the share that a goroutine spends on others in its group where it is not with
 	// them: false sharing.
@@ -63,7 +65,10 @@ func (m *sim) shares(i int) []float64 {
 // snapshot measures the model.
 func (m *sim) snapshot() *Snapshot {
 	m.now += tick
-	s := &Snapshot{Now: m.now, Elapsed: tick, CPUs: m.cpus}
+	s := &Snapshot{Now: m.now, Elapsed: tick}
+	for range 3 {
+		s.CPUs = append(s.CPUs, m.cpus)
+	}
 	lists := make([][]uint64, len(m.procs))
 	for i, g := range m.gs {
 		if g.computes {
@@ -84,6 +89,9 @@ func (m *sim) snapshot() *Snapshot {
 	m.queue++
 	for k, list := range lists {
 		p := Process{Here: !m.isAway(k), Procs: m.procs[k], Running: min(len(list), m.procs[k]), Stamp: m.queue}
+		if p.Host = m.host(k); p.Host > 0 {
+			p.RoundTrip = m.trip
+		}
 		// Those that run take turns.
 		if n := len(list); n > 0 {
 			at := int(m.queue) * p.Procs % n
@@ -124,6 +132,13 @@ func (m *sim) step(t interface{ Fatalf(string, ...any) }, p Policy) (moves []Mov
 		m.moved = append(m.moved, move)
 	}
 	return moves
+}
+
+func (m *sim) host(process int) int {
+	if process < len(m.hosts) {
+		return m.hosts[process]
+	}
+	return 0
 }
 
 func (m *sim) isAway(process int) bool { return process < len(m.away) && m.away[process] }
@@ -182,6 +197,47 @@ func TestComputingSpreads(t *testing.T) {
 	}
 	if n := steps(t, m, p, 1000); n != 0 {
 		t.Errorf("%d further moves", n)
+	}
+}
+
+// TestHosts: goroutines that wait for a P go to another host when its processes have some for them, later than to another
+// process of the same host, and no more than these have Ps.
+func TestHosts(t *testing.T) {
+	for _, trip := range []time.Duration{100 * time.Microsecond, 2 * time.Millisecond} {
+		m := &sim{procs: []int{1, 1, 1}, cpus: 2, hosts: []int{0, 0, 1}, trip: trip}
+		for range 6 {
+			m.add(0, true)
+		}
+		p := newCombined()
+		first := map[int]time.Duration{} // at which a goroutine went to a process
+		for range 100 {
+			for _, move := range m.step(t, p) {
+				if _, ok := first[move.To]; !ok {
+					first[move.To] = m.now
+				}
+			}
+		}
+		if l := m.loads(); l[2] != 1 || l[0]+l[1] != 5 || l[1] < 2 {
+			t.Errorf("round trip %v: the processes run %v goroutines", trip, l)
+		}
+		if first[1] > first[2] || first[2] < 4*8*trip {
+			t.Errorf("round trip %v: the first one went to process 1 after %v, to the other host after %v", trip, first[1], first[2])
+		}
+		if n := steps(t, m, p, 1000); n != 0 {
+			t.Errorf("round trip %v: %d further moves", trip, n)
+		}
+	}
+}
+
+// TestPairsOfHosts: two that talk to each other come together from different hosts, too.
+func TestPairsOfHosts(t *testing.T) {
+	m := &sim{procs: []int{1, 1}, cpus: 1, hosts: []int{0, 1}, trip: time.Millisecond}
+	a, b := m.add(0, false), m.add(1, false)
+	a.talks, b.talks, a.home, b.home = 1, 0, 0, 0
+	p := newCombined()
+	steps(t, m, p, 30)
+	if a.at != b.at {
+		t.Errorf("they are in processes %d and %d", a.at, b.at)
 	}
 }
 
@@ -296,7 +352,9 @@ func TestRandom(t *testing.T) {
 		m := &sim{cpus: rapid.IntRange(1, 8).Draw(t, "cpus")}
 		for range rapid.IntRange(2, 4).Draw(t, "processes") {
 			m.procs = append(m.procs, rapid.IntRange(1, 4).Draw(t, "procs"))
+			m.hosts = append(m.hosts, rapid.IntRange(0, 2).Draw(t, "host"))
 		}
+		m.trip = time.Duration(rapid.IntRange(50, 5000).Draw(t, "trip")) * time.Microsecond
 		n := rapid.IntRange(1, 24).Draw(t, "goroutines")
 		for i := range n {
 			g := m.add(rapid.IntRange(0, len(m.procs)-1).Draw(t, "at"), rapid.Bool().Draw(t, "computes"))
@@ -341,6 +399,9 @@ func checkBalance(t *rapid.T, m *sim, before []int, moves []Move) {
 		}
 		loads[move.From]--
 		loads[move.To]++
+		if m.host(move.From) != m.host(move.To) && loads[move.To] > m.procs[move.To] {
+			t.Fatalf("%v: loads %v of %v Ps: it has to wait there, on another host", move, loads, m.procs)
+		}
 		if loads[move.From]*m.procs[move.To] < (loads[move.To]-1)*m.procs[move.From] {
 			t.Fatalf("%v: loads %v became %v of %v Ps", move, before, loads, m.procs)
 		}

@@ -101,7 +101,7 @@ func (s *Session) place() {
 		clear(shares)
 		for i := range snapshot.Goroutines {
 			g := &snapshot.Goroutines[i]
-			for k, share := range g.Share(len(snapshot.Processes), snapshot.Elapsed) {
+			for k, share := range snapshot.Shares(g) {
 				if k != g.At {
 					shares[g.ID] += share
 				}
@@ -312,7 +312,7 @@ func (s *Session) moved(goroutine uint64, to int, took time.Duration) {
 }
 
 // errNoPlacement is the error of a session in which nothing can be placed.
-var errNoPlacement = errors.New("the session has one process on this host: there is nothing to place")
+var errNoPlacement = errors.New("the session has one process: there is nothing to place")
 
 // Decisions returns the decisions about a goroutine, or all for 0, oldest first. Only the last
 // ones are kept.

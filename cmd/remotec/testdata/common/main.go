@@ -56,6 +56,10 @@ func main() {
 		account()
 	case "where":
 		where()
+	case "spread":
+		spread()
+	case "pair":
+		pair()
 	case "exit":
 		for range 8 {
 			go os.Exit(7)
@@ -100,6 +104,64 @@ func account() {
 		panic(err)
 	}
 	time.Sleep(time.Minute) // somebody ends it before
+}
+
+// spread computes in as many goroutines as the program has processes, all of which begin in this one, until each has one.
+func spread() {
+	var at [64]atomic.Int32 // process of a goroutine plus 1
+	var done atomic.Bool
+	start := time.Now()
+	each(remote.Processes(), func(i int) {
+		for n := 1; !done.Load(); n++ {
+			if n%(1<<24) != 0 { // some ms: what it writes the others read
+				continue
+			}
+			at[i].Store(int32(remote.Process() + 1))
+			seen := map[int32]bool{}
+			for k := range remote.Processes() {
+				if p := at[k].Load(); p != 0 {
+					seen[p] = true
+				}
+			}
+			if len(seen) == remote.Processes() || time.Since(start) > 20*time.Second {
+				done.Store(true)
+			}
+		}
+	})
+	seen := map[int32]bool{}
+	for k := range remote.Processes() {
+		seen[at[k].Load()] = true
+	}
+	fmt.Println("processes", len(seen))
+	fmt.Fprintln(os.Stderr, "took", time.Since(start))
+}
+
+// pair has two goroutines that begin in different processes hand values to each other until they are in the same one.
+func pair() {
+	there, back := make(chan int), make(chan int)
+	err := remote.GoOn(1, func() {
+		for range there {
+			back <- remote.Process()
+		}
+		close(back)
+	})
+	if err != nil {
+		panic(err)
+	}
+	start := time.Now()
+	together := 0 // times in sequence
+	for time.Since(start) < 20*time.Second && together < 1000 {
+		there <- 0
+		if <-back == remote.Process() {
+			together++
+		} else {
+			together = 0
+		}
+	}
+	close(there)
+	<-back
+	fmt.Println("together", together == 1000)
+	fmt.Fprintln(os.Stderr, "took", time.Since(start))
 }
 
 // each runs f in n goroutines and waits for them.
