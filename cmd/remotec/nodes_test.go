@@ -241,6 +241,8 @@ func TestNodes(t *testing.T) {
 	h.build("common")
 	t.Run("Work", func(t *testing.T) { testNodesWork(t, h) })
 	t.Run("Balance", func(t *testing.T) { testNodesBalance(t, h) })
+	t.Run("Computes", func(t *testing.T) { testNodesComputes(t, h) })
+	t.Run("Stacks", func(t *testing.T) { testNodesStacks(t, h) })
 	t.Run("Ends", func(t *testing.T) { testNodesEnds(t, h) })
 	t.Run("Lost", func(t *testing.T) { testNodesLost(t, h) })
 	t.Run("Account", func(t *testing.T) { testNodesAccount(t, h) })
@@ -316,6 +318,30 @@ func testNodesBalance(t *testing.T, h *hosts) {
 			}
 			t.Logf("%s", c.err)
 		})
+	}
+}
+
+// testNodesComputes: who computes makes room for messages of other hosts as for those of its own, not after its
+// 10 ms.
+func testNodesComputes(t *testing.T, h *hosts) {
+	t.Setenv("GOMAXPROCS", "1")
+	h.placement = "local"
+	defer func() { h.placement = "" }()
+	c := h.cluster(t, 2, 1, 0, "computes")
+	status, _ := c.ends(t, time.Minute)
+	var n int
+	if _, err := fmt.Sscanf(c.out.String(), "values %d\n", &n); err != nil || status != 0 || n < 200 {
+		t.Errorf("status %d, got %q, want 200 or more in two seconds", status, c.out)
+	}
+	t.Logf("%d in two seconds", n)
+}
+
+// testNodesStacks: no two stacks are on one page.
+func testNodesStacks(t *testing.T, h *hosts) {
+	c := h.cluster(t, 2, 1, 0, "stacks")
+	const want = "64 goroutines on 64 pages\n"
+	if status, _ := c.ends(t, time.Minute); status != 0 || c.out.String() != want+want {
+		t.Errorf("status %d, got %q", status, c.out)
 	}
 }
 

@@ -70,4 +70,28 @@ var migratePatches = []Patch{
 		Package: "runtime", File: "proc.go", Func: "gfput",
 		Edit: ReplaceExpr{From: "stksize != uintptr(startingStackSize)", To: "stksize != uintptr(startingStackSize) || remoteForeign(gp.stack.lo)"},
 	},
+	{
+		Name:    "stack-first",
+		Reason:  "stacks of goroutines that move between hosts share no page",
+		Package: "runtime", File: "proc.go", Func: "newproc1",
+		Edit: ReplaceExpr{From: "malg(stackMin)", To: "malg(remoteStackMin)"},
+	},
+	{
+		Name:    "stack-shrunk",
+		Reason:  "the same, when they get smaller",
+		Package: "runtime", File: "stack.go", Func: "shrinkstack",
+		Edit: ReplaceExpr{From: "newsize < fixedStack", To: "newsize < uintptr(remoteStackMin)"},
+	},
+	{
+		Name:    "stack-average",
+		Reason:  "the same, where a collection decides with how much new ones begin",
+		Package: "runtime", File: "stack.go", Func: "gcComputeStartingStackSize",
+		Edit: InsertAfter{Anchor: "startingStackSize = uint32(round2(int32(avg)))", Code: "remoteStackStart()"},
+	},
+	{
+		Name:    "stack-unknown",
+		Reason:  "the same, where it saw no stack",
+		Package: "runtime", File: "stack.go", Func: "gcComputeStartingStackSize",
+		Edit: InsertAfter{Anchor: "startingStackSize = fixedStack", Code: "remoteStackStart()"},
+	},
 }

@@ -60,6 +60,10 @@ func main() {
 		spread()
 	case "pair":
 		pair()
+	case "stacks":
+		stacks()
+	case "computes":
+		computes()
 	case "exit":
 		for range 8 {
 			go os.Exit(7)
@@ -162,6 +166,72 @@ func pair() {
 	<-back
 	fmt.Println("together", together == 1000)
 	fmt.Fprintln(os.Stderr, "took", time.Since(start))
+}
+
+// computes sends values from process 1 to process 0, which computes meanwhile, for two seconds, and prints how many.
+func computes() {
+	values, sent := make(chan int), make(chan int, 1)
+	remote.GoOn(0, func() {
+		for range values {
+		}
+	})
+	remote.GoOn(1, func() {
+		n := 0
+		for start := time.Now(); time.Since(start) < 2*time.Second; n++ {
+			values <- 0
+		}
+		sent <- n
+	})
+	for len(sent) == 0 {
+		for range 1 << 28 {
+		}
+	}
+	fmt.Println("values", <-sent)
+}
+
+// stacks prints how many pages the stacks of goroutines begin on, at first and when they were big and have shrunk.
+func stacks() {
+	const n, page = 64, 4096
+	for _, grow := range []bool{false, true} {
+		pages := make([]uintptr, n)
+		var ready, done sync.WaitGroup
+		leave := make(chan bool)
+		ready.Add(n)
+		done.Add(n)
+		for i := range n {
+			remote.GoOn(0, func() {
+				if grow {
+					deep(100)
+				}
+				ready.Done()
+				<-leave
+				var here byte
+				pages[i] = uintptr(unsafe.Pointer(&here)) / page
+				done.Done()
+			})
+		}
+		ready.Wait()
+		for range 5 {
+			runtime.GC()
+		}
+		close(leave)
+		done.Wait()
+		different := map[uintptr]bool{}
+		for _, p := range pages {
+			different[p] = true
+		}
+		fmt.Println(n, "goroutines on", len(different), "pages")
+	}
+}
+
+// deep needs some KiB of stack.
+func deep(n int) byte {
+	var local [128]byte
+	if n == 0 {
+		return 1
+	}
+	local[n] = deep(n - 1)
+	return local[n] + 1
 }
 
 // each runs f in n goroutines and waits for them.
