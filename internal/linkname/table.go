@@ -50,17 +50,8 @@ var EntryPoints = []EntryPoint{
 	{"main", "proc.go", "main", -1, "remoteAttach", "the program attaches before its first init function"},
 }
 
-// chanBits is how many bits from 0 on are those of entry points of channels, which
-// goroutines have counted in their accounts.
-const chanBits = 4
-
-// CountCode returns the statement that counts a use of e. What an account takes is in line, as
-// operations on channels are many: the compiler does not inline it into functions of that size.
+// CountCode returns the statement that counts a use of e.
 func (e EntryPoint) CountCode() string {
-	if e.Bit < chanBits {
-		return fmt.Sprintf("if remoteHookMask&(1<<%d) != 0 { if a := getg().remote; a != nil { a.chans++ }; "+
-			"if remoteCounted&(1<<%d) != 0 { remoteCount(%d) } }", e.Bit, e.Bit, e.Bit)
-	}
 	return fmt.Sprintf("if remoteHookMask&(1<<%d) != 0 { remoteCount(%d) }", e.Bit, e.Bit)
 }
 

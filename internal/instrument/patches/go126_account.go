@@ -8,7 +8,7 @@ var accountPatches = []Patch{
 		Name:    "account",
 		Reason:  "a goroutine may have an account of what it uses",
 		Package: "runtime", File: "runtime2.go",
-		Edit: AddStructField{Type: "g", Field: "remote *remoteAccount"},
+		Edit: AddStructField{Type: "g", Field: "remote remoteAccountRef"},
 	},
 	{
 		Name:    "account-ticks",
@@ -20,13 +20,19 @@ var accountPatches = []Patch{
 		Name:    "account-stop",
 		Reason:  "what ran on the P up to now was this goroutine",
 		Package: "runtime", File: "proc.go", Func: "dropg",
-		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { if mp := getg().m; !remoteSkips(mp.curg, mp.p.ptr()) { remoteStops(mp) } }"},
+		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { if mp := getg().m; !remoteSkips(mp.curg, mp.p.ptr()) { remoteStops(mp.curg, mp.p.ptr()) } }"},
+	},
+	{
+		Name:    "account-end",
+		Reason:  "a goroutine that ends is accounted for where its end is counted",
+		Package: "runtime", File: "proc.go", Func: "gdestroy",
+		Edit: ReplaceCall{From: "dropg", To: "remoteDrops"},
 	},
 	{
 		Name:    "account-run",
 		Reason:  "up to now the goroutine waited",
 		Package: "runtime", File: "proc.go", Func: "execute",
-		Edit: InsertAfter{Anchor: "gp.preempt = false", Code: "if remoteAccounting.on != 0 && remoteWaited(gp, mp.p.ptr()) { remoteRuns(gp, mp.p.ptr()) }"},
+		Edit: InsertAfter{Anchor: "gp.preempt = false", Code: "if remoteAccounting.on != 0 && remoteWaited(gp, mp) { remoteRuns(gp, mp.p.ptr()) }"},
 	},
 	{
 		Name:    "account-idle",
@@ -39,6 +45,12 @@ var accountPatches = []Patch{
 		Reason:  "as account-idle, for a thread that looked for work",
 		Package: "runtime", File: "proc.go", Func: "resetspinning",
 		Edit: InsertAtEntry{Code: "if remoteAccounting.on != 0 { getg().m.p.ptr().remote.clock.last = remoteTicks() }"},
+	},
+	{
+		Name:    "account-overdue",
+		Reason:  "a P that times few runs, as they are short, hears that they no longer are",
+		Package: "runtime", File: "proc.go", Func: "sysmon",
+		Edit: InsertBefore{Anchor: "if retake(now) != 0 {", Code: "if remoteAccounting.on != 0 { remoteOverdue() }"},
 	},
 	{
 		Name:    "account-lost",
