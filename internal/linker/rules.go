@@ -105,6 +105,7 @@ var remoteSharedSymbols = []remoteRule{
 	{"internal/poll.CloseFunc", "as Accept4Func"},
 	{"internal/poll.TestHookDidSendFile", "as Accept4Func"},
 	{"internal/poll.TestHookDidWritev", "as Accept4Func"},
+	{"syscall.ForkLock", "children inherit the descriptors of all processes; who holds it may move"},
 	{"syscall.env", "the program has one environment"},
 	{"syscall.envs", "as env"},
 	{"syscall.envLock", "guards env and envs"},

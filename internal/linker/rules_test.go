@@ -18,6 +18,7 @@ func TestLocalRule(t *testing.T) {
 		{"time", "time.startNano", false},
 		{"runtime", "runtime.sched", true},
 		{"runtime", "runtime.itabTable", false},
+		{"syscall", "syscall.ForkLock", false},
 		{"syscall", "syscall.env", false},
 		{"syscall", "syscall..inittask", false},
 		{"internal/runtime/maps", "internal/runtime/maps.x", true},
