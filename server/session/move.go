@@ -173,7 +173,7 @@ func (s *Session) moveAny() {
 			return
 		case <-tick.C:
 		}
-		if s.complete() {
+		if s.complete() && !s.sleep.still.Load() {
 			s.eventTo(rand.IntN(len(s.procs)), &wire.Event{Kind: wire.EventMove}) // an error is a process that ends
 		}
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"remotec.dev/runtimestub/wire"
@@ -40,6 +41,10 @@ type sleep struct {
 	direct  []traffic // messages between them; guarded by mu
 	left    int       // processes that have not answered; guarded by mu
 	done    chan bool // gets whether all were asleep; guarded by mu
+
+	// still is set after a round that found all asleep: until the next one no goroutine is moved for no reason
+	// (moveAny), or no two rounds would be the same.
+	still atomic.Bool
 }
 
 // traffic counts messages that a process sent and received without the server.
@@ -124,11 +129,13 @@ func (s *Session) watch() {
 		}
 		if now := s.activity(); now != before || !s.complete() {
 			before, quiet = now, 0
+			s.sleep.still.Store(false)
 			continue
 		}
 		posts := s.posts.Load()
 		asleep, live, messages := s.ask()
 		before = s.activity()
+		s.sleep.still.Store(asleep)
 		if !asleep || posts != s.posts.Load() {
 			quiet = 0
 			continue
