@@ -117,6 +117,62 @@ func TestMeasures(t *testing.T) {
 	}
 }
 
+// TestMeasuresOfNodes: what nodes tell of their processes is in the snapshots, as long as they tell it, and only of
+// processes that they have.
+func TestMeasuresOfNodes(t *testing.T) {
+	m := newTestMail(t)
+	w := NewMeasures(4, m.Mail, 4)
+	var asked [][]uint64
+	w.Join([]MeasuredHost{{CPUs: 8, Watch: func(labels []uint64) { asked = append(asked, labels) }}}, func(k int) int { return k / 2 })
+	w.faulted.Store(true)
+	tell := func(process int, a mail.Account) { w.Told(process, time.Millisecond, a) }
+	load := mail.Load{Procs: 2, Running: 2, Waiting: 1, Stamp: 5, Ready: []uint64{77}}
+	tell(2, mail.Account{Load: load, Came: []uint64{7}, Operations: []mail.Operation{{Goroutine: 8, With: 0, Count: 3}}})
+	tell(2, mail.Account{Load: load, Came: []uint64{9}, Operations: []mail.Operation{{Goroutine: 8, With: 0, Count: 2}}})
+	tell(3, mail.Account{Load: mail.Load{Procs: -1, Running: 1 << 40}})
+	tell(1, mail.Account{Load: load}) // of the session's host
+	tell(-1, mail.Account{})
+	tell(4, mail.Account{})
+	w.Answered(coherence.Fault{Process: 2, Goroutine: 8}, coherence.Origin{Process: 1}, 10*time.Microsecond)
+	var came []uint64
+	s := w.take(func(g uint64, process int) {
+		if came = append(came, g); process != 2 {
+			t.Errorf("goroutine %d came to process %d", g, process)
+		}
+	})
+	if len(asked) != 1 || len(came) != 2 || came[0] != 7 || came[1] != 9 || len(s.CPUs) != 2 || s.CPUs[1] != 8 {
+		t.Errorf("asked %v, came %v, CPUs %v", asked, came, s.CPUs)
+	}
+	if p := s.Processes[2]; !p.Here || p.Host != 1 || p.RoundTrip != time.Millisecond || p.Procs != 2 || p.Waiting != 1 || len(p.Ready) != 1 {
+		t.Errorf("process 2: %+v", p)
+	}
+	if p := s.Processes[3]; p.Here || p.Procs != 0 || p.Running > 1<<16 {
+		t.Errorf("process 3: %+v", p)
+	}
+	if s.Processes[1].Here || s.Processes[1].Procs != 0 {
+		t.Errorf("process 1, which is of this host: %+v", s.Processes[1])
+	}
+	if len(s.Goroutines) != 1 || s.Goroutines[0].ID != 8 || s.Goroutines[0].At != 2 || len(s.Goroutines[0].Traffic) != 2 {
+		t.Fatalf("goroutines: %+v", s.Goroutines)
+	}
+	for _, traffic := range s.Goroutines[0].Traffic {
+		if traffic.With == 0 && traffic.Operations != 5 || traffic.With == 1 && traffic.Fetched != 1010*time.Microsecond {
+			t.Errorf("%+v", traffic)
+		}
+	}
+	if s = w.take(nil); len(s.Goroutines) != 0 || !s.Processes[2].Here {
+		t.Errorf("later: %+v", s)
+	}
+	w.started = w.started.Add(-farStale - time.Millisecond)
+	if s = w.take(nil); s.Processes[2].Here {
+		t.Errorf("a process of which nothing was heard: %+v", s.Processes[2])
+	}
+	w.ask([]uint64{5})
+	if len(asked) != 2 || len(asked[1]) != 1 {
+		t.Errorf("asked %v", asked)
+	}
+}
+
 // TestDecisions: what becomes of a move is noted with it.
 func TestDecisions(t *testing.T) {
 	m := newTestMail(t)
