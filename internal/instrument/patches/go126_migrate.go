@@ -54,9 +54,9 @@ var migratePatches = []Patch{
 	},
 	{
 		Name:    "send-keep",
-		Reason:  "what is written to the stack of a goroutine of another process is seen by no collector until that has fetched the page",
+		Reason:  "what is written to the stack of a goroutine that is elsewhere, or on its way here, is seen by no collector until it is there",
 		Package: "runtime", File: "chan.go", Func: "sendDirect",
-		Edit: InsertAfter{Anchor: "memmove(dst, src, t.Size_)", Code: "if t.Pointers() && remoteForeign(uintptr(unsafe.Pointer(sg.g))) { remoteKeepSent(sg.g, dst, t) }"},
+		Edit: InsertAfter{Anchor: "memmove(dst, src, t.Size_)", Code: "if t.Pointers() && remoteAway(sg.g) { remoteKeepSent(sg.g, dst, t) }"},
 	},
 	{
 		Name:    "stack-home",
