@@ -80,7 +80,7 @@ type Config struct {
 	Spread bool
 	// Balance lets processes of one host share goroutines that have not begun.
 	Balance bool
-	// Measures is what is known of the traffic between the processes of this host; nil where
+	// Measures is what is known of what the processes do, and of the traffic between them; nil where
 	// there is none. Place has goroutines moved by what it says.
 	Measures *Measures
 	Place    bool
