@@ -99,7 +99,7 @@ var remoteSharedSymbols = []remoteRule{
 	{"runtime.runningPanicDefers", "main does not return while a goroutine panics"},
 	{"runtime.remotePanics", "as runningPanicDefers"},
 	{"runtime.remoteInits", "the first process tells the others how far it is"},
-	{"runtime.remoteSema", "semaphores that several processes wait for"},
+	{"runtime.remoteQueueTable", "where who waits for semaphores is listed, of all processes"},
 	{"internal/poll.Accept4Func", "tests of the standard library replace it, in all processes"},
 	{"internal/poll.AcceptFunc", "as Accept4Func"},
 	{"internal/poll.CloseFunc", "as Accept4Func"},

@@ -320,10 +320,34 @@ var spreadPatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteMany || remoteStill() { return }"},
 	},
 	{
-		Name:    "semaphore",
+		Name:    "semaphore-acquire",
 		Reason:  "waiters of several processes meet in one table",
-		Package: "runtime", File: "sema.go", Func: "(*semTable).rootFor",
-		Edit: InsertAtEntry{Code: "if remoteMany { return remoteRootFor(t, addr) }"},
+		Package: "runtime", File: "sema.go", Func: "semacquire1",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(addr)) { remoteSemacquire(addr, lifo, profile, skipframes, reason); return }"},
+	},
+	{
+		Name:    "semaphore-release",
+		Reason:  "as semaphore-acquire",
+		Package: "runtime", File: "sema.go", Func: "semrelease1",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(addr)) { remoteSemrelease(addr, handoff, skipframes); return }"},
+	},
+	{
+		Name:    "cond-wait",
+		Reason:  "as semaphore-acquire, for sync.Cond",
+		Package: "runtime", File: "sema.go", Func: "notifyListWait",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(l)) { remoteNotifyWait(l, t); return }"},
+	},
+	{
+		Name:    "cond-all",
+		Reason:  "as cond-wait",
+		Package: "runtime", File: "sema.go", Func: "notifyListNotifyAll",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(l)) { remoteNotifyAll(l); return }"},
+	},
+	{
+		Name:    "cond-one",
+		Reason:  "as cond-wait",
+		Package: "runtime", File: "sema.go", Func: "notifyListNotifyOne",
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(l)) { remoteNotifyOne(l); return }"},
 	},
 	{
 		Name:    "mutex-fairness",
