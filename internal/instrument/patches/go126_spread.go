@@ -323,19 +323,19 @@ var spreadPatches = []Patch{
 		Name:    "semaphore-acquire",
 		Reason:  "waiters of several processes meet in one table",
 		Package: "runtime", File: "sema.go", Func: "semacquire1",
-		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(addr)) { remoteSemacquire(addr, lifo, profile, skipframes, reason); return }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(addr)) { if waited := remoteSemacquire(addr, lifo, profile, skipframes, reason); waited > 0 { blockevent(waited, 3+skipframes) }; return }"},
 	},
 	{
 		Name:    "semaphore-release",
 		Reason:  "as semaphore-acquire",
 		Package: "runtime", File: "sema.go", Func: "semrelease1",
-		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(addr)) { remoteSemrelease(addr, handoff, skipframes); return }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(addr)) { if waited := remoteSemrelease(addr, handoff, skipframes); waited > 0 { mutexevent(waited, 3+skipframes) }; return }"},
 	},
 	{
 		Name:    "cond-wait",
 		Reason:  "as semaphore-acquire, for sync.Cond",
 		Package: "runtime", File: "sema.go", Func: "notifyListWait",
-		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(l)) { remoteNotifyWait(l, t); return }"},
+		Edit: InsertAtEntry{Code: "if remoteMany && remoteQueuesAt(unsafe.Pointer(l)) { if waited := remoteNotifyWait(l, t); waited > 0 { blockevent(waited, 2) }; return }"},
 	},
 	{
 		Name:    "cond-all",
