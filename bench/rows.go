@@ -167,6 +167,8 @@ var allRows = slices.Concat([]row{
 	apart("the same / one process", "stream", "apart/stream", target{}),
 	apart("two processes: go statement / one process", "go", "apart/go", target{}),
 	apart("two processes: go statement, until the goroutine has answered / one process", "gowait", "apart/gowait", target{atMostNs, 25_000}),
+	apart("two processes: function with captured variables, awaited by a WaitGroup / one process", "gather", "apart/gather", target{}),
+	apart("two processes: a lock handed over, and one back / blocking round trip", "lock", "roundtrip/blocking", target{}),
 	apart("two processes: TCP echo 64 B, by a process that did not open the connection / one process", "echo", "apart/echo", target{}),
 	apart("two processes: reading 64 MiB of numbers once / one process", "transfer", "apart/transfer", target{atLeastMB, 1000}),
 	apart("two processes: reading 64 MiB of pointers once / one process", "transferpointers", "apart/transferpointers", target{atLeastMB, 1000}),

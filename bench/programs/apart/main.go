@@ -29,6 +29,8 @@ func main() {
 	stream()
 	echo()
 	start()
+	locks()
+	gather()
 	faults()
 	transfer()
 }
