@@ -2,6 +2,7 @@ package coherence
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -138,17 +139,17 @@ func (d *Directory) page(addr uintptr) (*page, error) {
 // It may have put pointers there that no other process has seen: they are roots
 // of its garbage collection, which calls this after Pins.Begin, with the world
 // still stopped, and has to read every page in full during the mark, even where
-// another process has taken the page since.
+// another process has taken the page since. Memory without pointers, and stacks, are left out.
 func (d *Directory) HeldExclusive(process int) []uintptr {
 	h := &d.held[process]
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.pages) == 0 {
-		return nil
-	}
-	pages := make([]uintptr, 0, len(h.pages))
-	for page := range h.pages {
-		pages = append(pages, page)
+	pages := slices.AppendSeq(make([]uintptr, 0, len(h.pages)), maps.Keys(h.pages))
+	h.mu.Unlock()
+	if d.options.Plain != nil {
+		pages = slices.DeleteFunc(pages, func(page uintptr) bool {
+			home, ok := d.layout.Home(page)
+			return ok && d.options.Plain.Pointerless(home, page)
+		})
 	}
 	slices.Sort(pages)
 	return pages

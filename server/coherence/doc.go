@@ -86,16 +86,24 @@
 //
 // A goroutine may move to another process, and its stack then lies in a slot that is not that
 // process's. A stack is no object x: it is scanned by the process that has the goroutine,
-// wherever its page is. While the goroutine is under way the words of its stack are those of a
-// message, by R7, and so the new process has them pinned although it may have had a copy of
-// the page before. Between hosts the sender has them pinned by Hold before the goroutine's
-// message, and they are delivered with that.
+// wherever its page is. While the goroutine is under way what its stack refers to is what its
+// message refers to, by R7, and so the new process has that pinned although it may have had a copy of
+// the page before. Between hosts the sender has it pinned by Hold before the goroutine's
+// message, and it is delivered with that.
+//
+// What a stack refers to is what a mark would have met there at the moment at which the goroutine left: the words that
+// are live by the compiler's maps, or any word where it was interrupted at an instruction without one. The goroutine
+// reads no other word of its stack before it has written it, so it comes to nothing that was not met then, but by
+// way of that. What is written to the stack of one under way is a message of its own to the process that it goes to, which
+// keeps it, by R7, until the goroutine is there.
 //
 // So R1 has nothing to say of a stack's pages but where one process reads or writes what
 // is on the stack of another one's goroutine. That is done in channels only, with the value of one that
 // waits: its process is told what was written, in a message before the one that wakes it, and who reads pins what it
 // read for itself before it wakes it, as long as the other one still has it among its roots. Where all
-// processes are on one host, stacks are therefore common as memory without pointers is.
+// processes are on one host, stacks are therefore common as memory without pointers is. Also where
+// such memory moves, as it does before it is common, R1 and the second part of R3 leave it out: what the words of a page
+// without pointers look like, and what is dead on a stack, would keep objects alive that nobody can come to.
 //
 // And o is in the mark of its owner, if it is reachable when that ends. An address
 // that is pinned when the mark begins is a root. One that gets pinned later is returned

@@ -207,7 +207,7 @@ func (d *Directory) share(p *page, addr uintptr, process int, to Memory) error {
 	p.migration.shared(p, process)
 	p.exclusive = false
 	p.holders.Add(process)
-	d.pins.pinWords(c.words(), affected, &p.pinned)
+	d.pin(p, addr, c.words(), affected)
 	if exclusive && owner != int(p.home) {
 		d.release(owner, addr)
 	}
@@ -269,7 +269,7 @@ func (d *Directory) take(p *page, addr uintptr, process int, c *contents, droppe
 	if process != int(p.home) {
 		d.hold(process, addr)
 	}
-	d.pins.pinWords(c.words(), affected, &p.pinned)
+	d.pin(p, addr, c.words(), affected)
 	if p.exclusive && int(p.owner) != process {
 		d.release(int(p.owner), addr)
 	}

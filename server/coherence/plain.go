@@ -31,6 +31,9 @@ import (
 
 // Plain is what the directory knows of and does with memory without pointers.
 type Plain interface {
+	// Pointerless reports whether the page at addr, of home's own slot, has no pointers that a page
+	// has to tell of.
+	Pointerless(home int, addr uintptr) bool
 	// Region returns a range around addr, of the process's own slot and within a granule,
 	// that has no pointers, and whether that is worth to be made common at the first fault;
 	// ok is false where there is none.
@@ -67,6 +70,20 @@ type plainHome struct {
 	mu      sync.Mutex // held for the whole of a change
 	regions []*region  // by start
 	off     bool       // something failed: no further regions
+}
+
+// tells reports whether the collectors have to know what is on the page at addr, p. It is asked
+// after the page was read: memory that has become plain since is garbage as what it was, and what becomes of
+// plain memory is written to only later.
+func (d *Directory) tells(p *page, addr uintptr) bool {
+	return d.options.Plain == nil || !d.options.Plain.Pointerless(int(p.home), addr)
+}
+
+// pin applies R1 to p, the page at addr, which has those words.
+func (d *Directory) pin(p *page, addr uintptr, words []uintptr, holders Set) {
+	if d.tells(p, addr) {
+		d.pins.pinWords(words, holders, &p.pinned)
+	}
 }
 
 // plainly reports whether a fault is to be answered by Common: p, which is locked, is in a

@@ -21,6 +21,11 @@ type fakePlain struct {
 	maps   int
 }
 
+func (l *fakePlain) Pointerless(home int, addr uintptr) bool {
+	_, _, ok := l.Region(home, addr)
+	return ok
+}
+
 func (l *fakePlain) Region(home int, addr uintptr) (r Range, large, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,5 +246,36 @@ func TestPlainConcurrent(t *testing.T) {
 	}
 	if l.maps == 0 {
 		t.Error("nothing was made common")
+	}
+}
+
+// TestPlainTellsNothing moves pages whose words look like addresses: what is on those
+// without pointers, as on stacks, is neither pinned nor a root.
+func TestPlainTellsNothing(t *testing.T) {
+	layout := smallLayout(3)
+	d, fakes, l := newPlainFakes(layout)
+	object := layout.Slot(0).Start + 8*PageSize
+	plain, other := layout.Slot(0).Start, layout.Slot(0).Start+PageSize
+	l.span(Range{plain, plain + PageSize}, true)
+	for _, page := range []uintptr{plain, other} {
+		for process := 1; process < 3; process++ { // a steal from the home, and one from another
+			if err := fakes[process].store(page, object); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := fakes[0].load(page + 8); err != nil { // shared
+			t.Fatal(err)
+		}
+		if err := fakes[1].store(page+8, 1); err != nil {
+			t.Fatal(err)
+		}
+		holders, _ := d.pins.Holders(0, object)
+		held := d.HeldExclusive(1)
+		if page == plain && (holders.Len() != 0 || len(held) != 0) {
+			t.Errorf("without pointers: pinned for %v, roots are %#x", holders, held)
+		}
+		if page == other && (holders.Len() != 2 || len(held) != 1 || held[0] != other) {
+			t.Errorf("with pointers: pinned for %v, roots are %#x", holders, held)
+		}
 	}
 }

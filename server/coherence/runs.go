@@ -148,7 +148,7 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 		if take && process != int(q.home) {
 			d.hold(process, at)
 		}
-		d.pins.pinWords(sent[i].words(&data[i]), affected, &q.pinned)
+		d.pin(q, at, sent[i].words(&data[i]), affected)
 		if owner != int(q.home) {
 			d.release(owner, at)
 		}

@@ -81,6 +81,12 @@ func (l plain) of(home int, addr uintptr) (*tables, int) {
 	return t, int((addr - slot.Start) / RuntimePage)
 }
 
+// Pointerless implements [coherence.Plain].
+func (l plain) Pointerless(home int, addr uintptr) bool {
+	t, at := l.of(home, addr)
+	return t != nil && t.kinds[at]&kindPlain != 0
+}
+
 // Region implements [coherence.Plain].
 func (l plain) Region(home int, addr uintptr) (r coherence.Range, large, ok bool) {
 	t, at := l.of(home, addr)

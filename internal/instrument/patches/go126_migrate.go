@@ -65,6 +65,12 @@ var migratePatches = []Patch{
 		Edit: InsertAtEntry{Code: "if remoteForeign(stk.lo) { remoteStackHome(stk); return }"},
 	},
 	{
+		Name:    "free-count",
+		Reason:  "spare and reserved g are no goroutines",
+		Package: "runtime", File: "proc.go", Func: "gcount",
+		Edit: InsertBefore{Anchor: "if !includeSys {", Code: "n -= remoteMoves.spare.size + int32(remoteMoves.reserved.Load())"},
+	},
+	{
 		Name:    "stack-kept",
 		Reason:  "a free g keeps no stack of another process",
 		Package: "runtime", File: "proc.go", Func: "gfput",
