@@ -88,6 +88,11 @@ var remoteLocalPackages = []remoteRule{
 	{remoteStub + "/...", "the connection of one process to its session"},
 }
 
+// remoteSharedPackages lists packages that are shared though they are in a tree of local ones.
+var remoteSharedPackages = []remoteRule{
+	{"runtime/pprof", "the program has one list of profiles, and one profile of the processor is taken at a time"},
+}
+
 // remoteSharedSymbols lists single variables of packages that are otherwise
 // local. What they point to initially, as the compiler lays it out, goes with them.
 var remoteSharedSymbols = []remoteRule{
@@ -156,8 +161,10 @@ var remoteOwnSymbols = []string{
 
 var remoteSharedIndex = func() map[string]bool {
 	m := make(map[string]bool)
-	for _, r := range remoteSharedSymbols {
-		m[r.match] = true
+	for _, rules := range [][]remoteRule{remoteSharedPackages, remoteSharedSymbols} {
+		for _, r := range rules {
+			m[r.match] = true
+		}
 	}
 	return m
 }()
@@ -210,6 +217,9 @@ func remoteLocal(pkg, name string) string {
 func remoteLocalPackage(path string) string {
 	if why := remoteIndex[path]; why != "" {
 		return why
+	}
+	if remoteSharedIndex[path] {
+		return ""
 	}
 	if strings.HasSuffix(path, "_test") {
 		return "" // tests from outside of the package, which are a program

@@ -24,6 +24,8 @@ func TestLocalRule(t *testing.T) {
 		{"internal/runtime/maps", "internal/runtime/maps.x", true},
 		{"runtimes", "runtimes.x", false},
 		{"runtime/trace", "runtime/trace.x", true},
+		{"runtime/pprof", "runtime/pprof.cpu", false},
+		{"runtime/pprof/x", "runtime/pprof/x.x", true},
 		{"runtime/trace_test", "runtime/trace_test.x", false},
 		{"runtime/trace_test", "runtime/trace_test..inittask", false},
 		{"math", "math.useFMA", true},
@@ -76,7 +78,7 @@ func TestOwner(t *testing.T) {
 // A rule that names nothing is a mistake, or has outlived its package.
 func TestRulesNameWhatExists(t *testing.T) {
 	var all []remoteRule
-	for _, table := range [][]remoteRule{remoteLocalPackages, remoteSharedSymbols, remoteLocalSymbols, remoteLocalParts} {
+	for _, table := range [][]remoteRule{remoteLocalPackages, remoteSharedPackages, remoteSharedSymbols, remoteLocalSymbols, remoteLocalParts} {
 		all = append(all, table...)
 	}
 	seen := make(map[string]bool)
