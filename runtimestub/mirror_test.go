@@ -67,7 +67,7 @@ func TestDeclarationsInTheRuntime(t *testing.T) {
 // stub pulls in.
 func TestFunctionsOfTheRuntime(t *testing.T) {
 	theirs := map[string]string{}
-	for _, name := range []string{"remotec_hooks.go.txt", "remotec_goroutines.go.txt", "remotec_memory.go.txt", "remotec_spread.go.txt", "remotec_ship.go.txt", "remotec_mail.go.txt", "remotec_whole.go.txt", "remotec_cycles.go.txt", "remotec_moves.go.txt", "remotec_inspect.go.txt", "remotec_gather.go.txt", "remotec_pause.go.txt", "remotec_ledger.go.txt", "remotec_labels.go.txt", "remotec_account.go.txt", "remotec_ask.go.txt", "remotec_retire.go.txt"} {
+	for _, name := range []string{"remotec_hooks.go.txt", "remotec_goroutines.go.txt", "remotec_memory.go.txt", "remotec_spread.go.txt", "remotec_ship.go.txt", "remotec_mail.go.txt", "remotec_whole.go.txt", "remotec_cycles.go.txt", "remotec_moves.go.txt", "remotec_inspect.go.txt", "remotec_gather.go.txt", "remotec_pause.go.txt", "remotec_ledger.go.txt", "remotec_labels.go.txt", "remotec_account.go.txt", "remotec_usage.go.txt", "remotec_ask.go.txt", "remotec_retire.go.txt"} {
 		file := parse(t, "../internal/instrument/patches/go1.26/runtime/"+name)
 		for _, d := range file.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok {
