@@ -172,6 +172,7 @@ var allRows = slices.Concat([]row{
 	apart("two processes: TCP echo 64 B, by a process that did not open the connection / one process", "echo", "apart/echo", target{}),
 	apart("two processes: reading 64 MiB of numbers once / one process", "transfer", "apart/transfer", target{atLeastMB, 1000}),
 	apart("two processes: reading 64 MiB of pointers once / one process", "transferpointers", "apart/transferpointers", target{atLeastMB, 1000}),
+	apart("two processes: writing again 64 MiB of pointers that the other one has read / one process", "transferpointers/again", "apart/transferpointers/again", target{}),
 	{"moving a goroutine that computes, 8 KiB of stack: until it runs there / page fault, the kernel's own", series{moving, "moves/one"}, series{plain, "userfault"}, target{atMostNs, 100_000}},
 	{"draining a process, for each of 10,000 goroutines that wait / the same", series{two, "drain"}, series{plain, "userfault"}, target{atMostNs, 10_000}},
 	{"draining a process until it is gone, 10,000 goroutines in all states / until they have left it", series{two, "retire/gone"}, series{two, "retire/left"}, target{atMostNs, 2e9}},

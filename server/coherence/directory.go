@@ -42,6 +42,7 @@ type Directory struct {
 	held     []held                   // by process
 	shards   [256]shard
 	readers  []readers // by process
+	writers  []readers // by process: where it writes to its copies
 	turns    turns
 	plain    []plainHome  // by home
 	regions  atomic.Int64 // of all homes
@@ -89,6 +90,7 @@ func NewDirectory(layout Layout, pins *Pins, options Options) *Directory {
 		memories: make([]atomic.Pointer[Memory], layout.Slots),
 		held:     make([]held, layout.Slots),
 		readers:  make([]readers, layout.Slots),
+		writers:  make([]readers, layout.Slots),
 		plain:    make([]plainHome, layout.Slots),
 	}
 	for i := range d.shards {

@@ -154,6 +154,16 @@ func (m *fake) DropRun(addr uintptr, n int) (err error) {
 	return err
 }
 
+func (m *fake) UnprotectRun(addr uintptr, n int) (err error) {
+	m.mu.Lock()
+	m.runs++
+	m.mu.Unlock()
+	for i := range n {
+		err = errors.Join(err, m.Unprotect(addr+uintptr(i)*PageSize))
+	}
+	return err
+}
+
 func (m *fake) InstallRun(addr uintptr, data [][PageSize]byte, writable bool) (err error) {
 	m.mu.Lock()
 	m.runs++

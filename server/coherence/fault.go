@@ -146,6 +146,9 @@ func (d *Directory) handle(p *page, addr uintptr, f Fault) (outcome Outcome, wai
 	case f.WP && p.exclusive:
 		return Retried, 0, m.Unprotect(addr)
 	case f.WP:
+		if done, err := d.upgradeAhead(p, addr, f.Process, m); done || err != nil {
+			return Upgraded, 0, err
+		}
 		return Upgraded, 0, d.upgrade(p, addr, f.Process, m)
 	case holds && (p.exclusive || p.holders.Len() == 1):
 		// Never touched, or released by MADV_REMOVE; or there is a page, and

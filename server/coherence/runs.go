@@ -1,13 +1,17 @@
 package coherence
 
-import "sync"
+import (
+	"fmt"
+	"sync"
+)
 
 // Going ahead. A process that reads or writes pages of one owner one after the other,
 // by faults, is given further ones at once: twice as many each time, up to
-// maxRun; and as many as before where it begins again.
+// maxRun, or maxTaken if it takes them from others; and as many as before where it begins again. So is one
+// that writes to its copies of pages that others have read.
 //
 // Invariants: a run is a sequence of pages of one granule, all exclusive at the same
-// owner, which has them (no holes), locked in ascending order. Those that turn out to be
+// owner, which has them (no holes), or all with the same holders, locked in ascending order. Those that turn out to be
 // no part of it may be write-protected: their owner's next write unprotects them. What is done with one
 // page is done with all, in the order of the package comment.
 
@@ -25,8 +29,22 @@ type Runs interface {
 	InstallRun(page uintptr, data [][PageSize]byte, writable bool) error
 }
 
-// maxRun is the largest number of pages that a fault is answered with.
-const maxRun = 64
+// NearRuns is a Runs on this host.
+type NearRuns interface {
+	Runs
+	Near
+	// UnprotectRun is Unprotect of n pages.
+	UnprotectRun(page uintptr, n int) error
+}
+
+const (
+	// maxRun is the largest number of pages that a fault is answered with. Of 64 MiB of pointers, 256 are read 1.15 times as
+	// fast as 64.
+	maxRun = 256
+	// maxTaken is the largest number of those that others have no more. What was too many they get back by a fault each,
+	// at first.
+	maxTaken = 64
+)
 
 // runBuffer is room for a run.
 type runBuffer struct {
@@ -93,6 +111,9 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	reader := &d.readers[process]
 	n := reader.ahead(addr)
 	target, ok := to.(Runs)
+	if take {
+		n = min(n, maxTaken)
+	}
 	if n < 2 || !ok || d.options.NoAhead {
 		reader.answered(addr, 1)
 		return false, nil
@@ -113,6 +134,15 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	}
 	buf := d.runs.Get().(*runBuffer)
 	defer d.runs.Put(buf)
+	if len(pages) > chunk && !take && !isFar(m) && !isFar(to) {
+		c := chunks{d: d, pages: pages, addr: addr, process: process, owner: owner, source: source, target: target, buf: buf}
+		if n, err = c.share(); n > 0 || err != nil {
+			reader.answered(addr, n)
+			return n > 0, err
+		}
+		reader.answered(addr, 1)
+		return false, nil
+	}
 	data, sent := buf.data[:], buf.sent[:]
 	clear(sent)
 	direct, _ := m.(Direct)
@@ -169,6 +199,68 @@ func (d *Directory) handleAhead(p *page, addr uintptr, process int, to Memory, t
 	return true, to.(Direct).InstallRunSent(addr, data, sent, take)
 }
 
+// upgradeAhead makes the read-only copy that process has of p, at addr, the only one, and writable, together
+// with those of the next pages. It reports false as handleAhead does.
+func (d *Directory) upgradeAhead(p *page, addr uintptr, process int, to Memory) (done bool, err error) {
+	writer := &d.writers[process]
+	n := min(writer.ahead(addr), maxTaken)
+	target, ok := to.(NearRuns)
+	var losers []NearRuns
+	for holder := range p.holders.All() {
+		if holder != process && n > 1 {
+			m, err := d.memory(holder)
+			if err != nil {
+				return false, err
+			}
+			near, isNear := m.(NearRuns)
+			losers, ok = append(losers, near), ok && isNear
+		}
+	}
+	if n < 2 || !ok || d.options.NoAhead {
+		writer.answered(addr, 1)
+		return false, nil
+	}
+	pages, err := d.lockCopies(p, addr, n, target)
+	defer unlockAhead(pages)
+	if err != nil {
+		return false, err
+	}
+	if n = len(pages); n < 2 {
+		writer.answered(addr, 1)
+		return false, nil
+	}
+	start := d.now()
+	buf := d.runs.Get().(*runBuffer)
+	defer d.runs.Put(buf)
+	for i, q := range pages {
+		c := contents{buf: &buf.data[i], brief: true}
+		if err := d.read(q, addr+uintptr(i)*PageSize, &c); err != nil {
+			return false, err
+		}
+		buf.sent[i] = c.sent
+	}
+	for _, m := range losers {
+		if err := m.DropRun(addr, n); err != nil {
+			return false, fmt.Errorf("taking copies: %w", err)
+		}
+	}
+	affected := p.holders
+	affected.Add(int(p.home))
+	for i, q := range pages {
+		at := addr + uintptr(i)*PageSize
+		q.migration.upgraded(q, process)
+		if process != int(q.home) {
+			d.hold(process, at)
+		}
+		d.pin(q, at, buf.sent[i].words(&buf.data[i]), affected)
+		q.holders = SetOf(process)
+		q.owner, q.exclusive = int16(process), true
+		d.granted(q, at, process, start)
+	}
+	writer.answered(addr, n)
+	return true, target.UnprotectRun(addr, n)
+}
+
 // zeroAhead answers a fault on p, at addr, a hole that process has to itself, together
 // with those on the next pages. It reports false as handleAhead does.
 func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (done bool, err error) {
@@ -212,7 +304,33 @@ func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err 
 	return pages, nil
 }
 
-// unlockAhead unlocks what lockAhead has locked.
+// lockCopies is lockAhead for pages that have the holders of p, of whom m, the memory of one, has no hole there.
+func (d *Directory) lockCopies(p *page, addr uintptr, n int, m Near) (pages []*page, err error) {
+	n = min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))
+	pages = []*page{p}
+	for len(pages) < n {
+		at := addr + uintptr(len(pages))*PageSize
+		q, err := d.page(at)
+		if err != nil {
+			return pages, err
+		}
+		if !q.mu.TryLock() {
+			break
+		}
+		same := !q.exclusive && q.holders == p.holders && q.home == p.home && q.region == nil
+		if same {
+			same, err = m.Present(at)
+		}
+		if !same || err != nil {
+			q.mu.Unlock()
+			return pages, err
+		}
+		pages = append(pages, q)
+	}
+	return pages, nil
+}
+
+// unlockAhead unlocks what lockAhead or lockCopies has locked.
 func unlockAhead(pages []*page) {
 	for _, q := range pages[1:] {
 		q.mu.Unlock()

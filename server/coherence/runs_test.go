@@ -143,3 +143,56 @@ func TestAheadAgain(t *testing.T) {
 		t.Errorf("first page: %+v", s)
 	}
 }
+
+// TestUpgradeAhead has a process write again what others have read.
+func TestUpgradeAhead(t *testing.T) {
+	layout := smallLayout(3)
+	const pages = 128
+	at := func(i int) uintptr { return layout.Slot(0).Start + uintptr(i)*PageSize }
+	for _, writer := range []int{0, 2} { // the home, and another process
+		d, fakes := newFakes(layout, Options{NoMigration: true})
+		through := func(m *fake, write bool) (faults int) {
+			for i := range pages {
+				m.mu.Lock()
+				if p := m.pages[at(i)]; p == nil || write && !p.writable {
+					faults++
+				}
+				m.mu.Unlock()
+				if err := m.access(at(i), write, func(word *uintptr) {
+					if write {
+						*word = at(i) // an address, to be pinned
+					}
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return faults
+		}
+		through(fakes[0], true)
+		through(fakes[2], false)
+		// One page has another reader, and of one the home has a hole: both are dealt with alone.
+		if _, err := fakes[1].load(at(20)); err != nil {
+			t.Fatal(err)
+		}
+		fakes[0].release(at(40))
+		n := through(fakes[writer], true)
+		if n > 26 { // 1, 1, 2, 4, 8, 4 up to 20; 1; 1, 2, 4, 8, 4 up to 40; 1; 1, 2, 4 ... 64
+			t.Errorf("process %d: writing %d pages takes %d faults", writer, pages, n)
+		}
+		for i := range pages {
+			if s, _ := d.State(at(i)); s != (State{Home: 0, Exclusive: true, Holders: SetOf(writer)}) {
+				t.Fatalf("process %d, page %d: %+v", writer, i, s)
+			}
+			if reader := 2 - writer; fakes[reader].pages[at(i)] != nil {
+				t.Fatalf("process %d still has page %d", reader, i)
+			}
+		}
+		held := 0
+		if writer != 0 {
+			held = pages
+		}
+		if got := len(d.HeldExclusive(writer)); got < held || writer == 0 && got != 0 {
+			t.Errorf("process %d: %d pages are held exclusively, want %d", writer, got, held)
+		}
+	}
+}

@@ -29,8 +29,7 @@ type process struct {
 }
 
 var (
-	_ coherence.Near = (*process)(nil)
-	_ coherence.Runs = (*process)(nil)
+	_ coherence.NearRuns = (*process)(nil)
 
 	_ coherence.Taker = (*process)(nil)
 )
@@ -272,8 +271,11 @@ func (p *process) InstallZero(addr uintptr) error {
 }
 
 // Unprotect implements [coherence.Memory]. The ioctl wakes who waits.
-func (p *process) Unprotect(addr uintptr) error {
-	return p.check("unprotecting", addr, func() error { return writeProtect(p.uffd, addr, 0) })
+func (p *process) Unprotect(addr uintptr) error { return p.UnprotectRun(addr, 1) }
+
+// UnprotectRun implements [coherence.NearRuns].
+func (p *process) UnprotectRun(addr uintptr, n int) error {
+	return p.check("unprotecting", addr, func() error { return writeProtectRange(p.uffd, addr, n*coherence.PageSize, 0) })
 }
 
 // Wake implements [coherence.Memory].
