@@ -14,7 +14,7 @@ import (
 var memoryLoads = []load{
 	{"lists", lists}, {"trees", trees}, {"maps", mapsLoad}, {"mapmoves", mapMoves}, {"closures", closures}, {"spawntree", spawnTree},
 	{"stringwork", stringWork}, {"slices", slicesLoad}, {"bigobjects", bigObjects}, {"neighbours", neighbours},
-	{"cycles", cycles}, {"interior", interior}, {"jsonwork", jsonWork}, {"mesh", mesh},
+	{"tables", tables}, {"cycles", cycles}, {"interior", interior}, {"jsonwork", jsonWork}, {"mesh", mesh},
 }
 
 type element struct {
