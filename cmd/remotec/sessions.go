@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"remotec.dev/server/control"
@@ -57,13 +58,25 @@ func (o *sessionOptions) all(ctx context.Context) (list []found, done func(), er
 			}
 		}
 	}
-	for _, c := range clients {
-		infos, err := c.Sessions(ctx)
-		if err != nil && o.server != "" {
+	// One that does not answer, as it is stopped, is no reason not to show the others.
+	each := ctx
+	if o.server == "" {
+		var cancel func()
+		each, cancel = context.WithTimeout(ctx, psTimeout/4)
+		defer cancel()
+	}
+	answers, errs := make([][]session.Info, len(clients)), make([]error, len(clients))
+	var asked sync.WaitGroup
+	for k, c := range clients {
+		asked.Go(func() { answers[k], errs[k] = c.Sessions(each) })
+	}
+	asked.Wait()
+	for k, c := range clients {
+		if errs[k] != nil && o.server != "" {
 			done()
-			return nil, func() {}, o.asking(err)
+			return nil, func() {}, o.asking(errs[k])
 		}
-		for _, i := range infos {
+		for _, i := range answers[k] {
 			if o.session == 0 || i.ID == o.session {
 				list = append(list, found{c, i})
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"remotec.dev/runtimestub/wire"
+	"remotec.dev/server/control"
 )
 
 var topCommand = &command{
@@ -187,11 +188,14 @@ func (o *topOptions) look(before map[uint64]map[uint64]wire.Use, taken map[uint6
 	list := []topSession{}
 	for _, s := range sessions {
 		since, err := s.Account(ctx, s.ID)
-		if err != nil {
-			continue
+		var g *wire.Goroutines
+		if err == nil {
+			g, err = s.Goroutines(ctx, s.ID, o.goroutines)
 		}
-		g, err := s.Goroutines(ctx, s.ID, o.goroutines)
 		if err != nil {
+			if o.session != 0 {
+				return nil, fmt.Errorf("session %d: %s", s.ID, control.Plain(err))
+			}
 			continue // it has just ended
 		}
 		t := topSession{ID: s.ID, Path: s.Path, Live: g.Live, heap: g.Heap, processes: len(s.Processes)}

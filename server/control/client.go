@@ -114,8 +114,8 @@ func trusted(c *net.UnixConn) bool {
 
 // Close ends the connection.
 func (c *Client) Close() {
+	c.conn.Close() // first: to release a capability waits for the one that is asked for
 	c.server.Release()
-	c.conn.Close()
 }
 
 // Name returns the server's name and version and its process id.
