@@ -196,3 +196,43 @@ func TestUpgradeAhead(t *testing.T) {
 		}
 	}
 }
+
+// TestAheadInChunks has a process read a long run with holes, which several goroutines copy.
+func TestAheadInChunks(t *testing.T) {
+	layout := smallLayout(3)
+	d, fakes := newFakes(layout, Options{})
+	const pages = 256
+	at := func(i int) uintptr { return layout.Slot(0).Start + uintptr(i)*PageSize }
+	hole := func(i int) bool { return i == 70 || i == 71 || i == 200 }
+	for i := range pages {
+		if !hole(i) {
+			if err := fakes[0].store(at(i), uintptr(1000+i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// Reading all from the first on makes the run long; what is there is what was written.
+	for i := range pages {
+		value, err := fakes[2].load(at(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := uintptr(1000 + i); value != want && !hole(i) || value != 0 && hole(i) {
+			t.Errorf("page %d has %d", i, value)
+		}
+	}
+	for i := range pages {
+		if s, _ := d.State(at(i)); !s.Holders.Has(2) || s.Exclusive && !hole(i) {
+			t.Errorf("page %d: %+v", i, s)
+		}
+	}
+	// Who writes takes the copies back.
+	for i := range pages {
+		if err := fakes[0].store(at(i), 1); err != nil {
+			t.Fatal(err)
+		}
+		if s, _ := d.State(at(i)); s.Holders.Has(2) {
+			t.Fatalf("page %d: %+v", i, s)
+		}
+	}
+}
