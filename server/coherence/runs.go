@@ -281,31 +281,26 @@ func (d *Directory) zeroAhead(p *page, addr uintptr, process int, to Memory) (do
 }
 
 // lockAhead locks pages that follow p, at addr: those that are p's owner's as well,
-// and that it is not to keep. It returns at most n of one granule, of which p is the first,
-// to be given to unlockAhead, with an error, too.
-func (d *Directory) lockAhead(p *page, addr uintptr, n int) (pages []*page, err error) {
-	n = min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))
-	pages = []*page{p}
-	for len(pages) < n {
-		q, err := d.page(addr + uintptr(len(pages))*PageSize)
-		if err != nil {
-			return pages, err
-		}
-		// No waiting: who has it may wait for a page before it.
-		if !q.mu.TryLock() {
-			break
-		}
-		if !q.exclusive || q.owner != p.owner || q.home != p.home || q.region != nil || d.kept(q) {
-			q.mu.Unlock()
-			break
-		}
-		pages = append(pages, q)
-	}
-	return pages, nil
+// and that it is not to keep. It returns what lockRun does.
+func (d *Directory) lockAhead(p *page, addr uintptr, n int) ([]*page, error) {
+	return d.lockRun(p, addr, n, func(q *page, _ uintptr) (bool, error) {
+		return q.exclusive && q.owner == p.owner && !d.kept(q), nil
+	})
 }
 
 // lockCopies is lockAhead for pages that have the holders of p, of whom m, the memory of one, has no hole there.
-func (d *Directory) lockCopies(p *page, addr uintptr, n int, m Near) (pages []*page, err error) {
+func (d *Directory) lockCopies(p *page, addr uintptr, n int, m Near) ([]*page, error) {
+	return d.lockRun(p, addr, n, func(q *page, at uintptr) (bool, error) {
+		if q.exclusive || q.holders != p.holders {
+			return false, nil
+		}
+		return m.Present(at)
+	})
+}
+
+// lockRun locks pages that follow p, at addr, as long as they have p's home and are alike. It returns at most n of
+// one granule, of which p is the first, to be given to unlockAhead, with an error, too.
+func (d *Directory) lockRun(p *page, addr uintptr, n int, alike func(q *page, at uintptr) (bool, error)) (pages []*page, err error) {
 	n = min(n, int((d.layout.GranuleOf(addr).End-addr)/PageSize))
 	pages = []*page{p}
 	for len(pages) < n {
@@ -314,12 +309,13 @@ func (d *Directory) lockCopies(p *page, addr uintptr, n int, m Near) (pages []*p
 		if err != nil {
 			return pages, err
 		}
+		// No waiting: who has it may wait for a page before it.
 		if !q.mu.TryLock() {
 			break
 		}
-		same := !q.exclusive && q.holders == p.holders && q.home == p.home && q.region == nil
+		same := q.home == p.home && q.region == nil
 		if same {
-			same, err = m.Present(at)
+			same, err = alike(q, at)
 		}
 		if !same || err != nil {
 			q.mu.Unlock()
@@ -330,7 +326,7 @@ func (d *Directory) lockCopies(p *page, addr uintptr, n int, m Near) (pages []*p
 	return pages, nil
 }
 
-// unlockAhead unlocks what lockAhead or lockCopies has locked.
+// unlockAhead unlocks what lockRun has locked.
 func unlockAhead(pages []*page) {
 	for _, q := range pages[1:] {
 		q.mu.Unlock()
