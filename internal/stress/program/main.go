@@ -125,7 +125,7 @@ func run(chosen []load) {
 			go func() {
 				defer wg.Done()
 				random := rand.New(rand.NewPCG(*seed, uint64(i)<<32|uint64(k)))
-				for n := 0; failures.Load() == 0 && time.Since(start) < *length; n++ {
+				for n := 0; failures.Load() == 0 && (n == 0 || time.Since(start) < *length); n++ { // one at least, however late it begins
 					w.since.Store(int64(time.Since(start)))
 					l.round(&round{l.name, k, n, random})
 					w.done.Add(1)
