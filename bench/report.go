@@ -106,7 +106,8 @@ func value(v float64, unit string) string {
 const legend = `A ratio is remote/plain, the median over rounds. "Forwarded": no descriptor is handed over (remotec run
 -hand=false). "Round trip": 64 bytes to another plain process and back over a Unix socket pair, by net.UnixConn; "blocking":
 by system calls that block their threads. "Two processes": the other half of the measure is in another process of the program
-(remotec run -n 2). "The kernel's own": a fault that a thread of the same process answers through userfaultfd.`
+(remotec run -n 2). "The kernel's own": a fault that a thread of the same process answers through userfaultfd. "Accounting": one process of one P
+before and after its goroutines have accounts, the fastest tenth of the repetitions.`
 
 var heads = []string{"", "plain", "remote", "ratio", "quartiles", "target", ""}
 

@@ -15,7 +15,7 @@ const (
 	plainOneP variant = "plainOneP" // GOMAXPROCS=1
 	plainTwoP variant = "plainTwoP" // GOMAXPROCS=2
 	remote    variant = "remote"    // remotec run
-	accounted variant = "accounted" // remotec run -account
+	accounted variant = "accounted" // goroutines have accounts from the middle on
 	forwarded variant = "forwarded" // remotec run -hand=false
 	two       variant = "two"       // remotec run -n 2
 	oneP      variant = "oneP"      // remotec run, GOMAXPROCS=1
@@ -92,9 +92,9 @@ func against(name, measure string, t target) row {
 	return row{name, series{remote, measure}, series{plain, measure}, t}
 }
 
-// accounts compares a program whose goroutines have accounts with one where they have none.
+// accounts compares a program whose goroutines have accounts with the same process before.
 func accounts(name, measure string) row {
-	return row{name, series{accounted, measure}, series{remote, measure}, cpu}
+	return row{name, series{accounted, "account/" + measure}, series{accounted, "without/" + measure}, cpu}
 }
 
 // roundTrips compares a forwarded call with a bare round trip.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"remotec.dev/bench/programs/measure"
 )
 
 // runLimit bounds one run of one program.
@@ -88,6 +90,7 @@ func (b *bench) tasks(rows []row) (tasks []task) {
 	add(program("cpu"), "cpu")
 	add(program("alloc"), "alloc")
 	add(program("sched"), "chan", "select", "go", "mutex")
+	add(func(v variant) error { return b.accounts(v, rows) }, "account")
 	add(b.startUp, "startup")
 	// Neighbours, since rows compare one with the other.
 	add(program("oscalls"), "os")
@@ -126,10 +129,8 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 	switch v {
 	case plain, plainOneP, plainTwoP:
 		args = append([]string{filepath.Join(b.dir, "plain", name)}, args...)
-	case remote:
+	case remote, accounted:
 		args = append([]string{b.tool, "run", path}, args...)
-	case accounted:
-		args = append([]string{b.tool, "run", "-account", path}, args...)
 	case forwarded:
 		args = append([]string{b.tool, "run", "-hand=false", path}, args...)
 	case oneP:
@@ -144,7 +145,7 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
 	switch v {
-	case plainOneP, oneP, twoP, local, balance:
+	case plainOneP, oneP, twoP, local, balance, accounted:
 		cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	case plainTwoP:
 		cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
@@ -157,7 +158,35 @@ func (b *bench) command(ctx context.Context, v variant, name string, args ...str
 func (b *bench) program(v variant, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
 	defer cancel()
-	out, err := b.command(ctx, v, name, args...).Output()
+	return b.read(v, name, b.command(ctx, v, name, args...))
+}
+
+// accounts runs a process for each measure with and without accounts.
+func (b *bench) accounts(v variant, rows []row) error {
+	for _, r := range rows {
+		what, ok := strings.CutPrefix(r.what.measure, "account/")
+		if !ok {
+			continue
+		}
+		program, _, _ := strings.Cut(what, "/")
+		if program != "cpu" && program != "alloc" {
+			program = "sched"
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), runLimit)
+		cmd := b.command(ctx, v, program)
+		cmd.Env = append(cmd.Environ(), measure.Accounting+"="+what+":"+b.tool)
+		err := b.read(v, program, cmd)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read runs a program and takes its measures from what it prints.
+func (b *bench) read(v variant, name string, cmd *exec.Cmd) error {
+	out, err := cmd.Output()
 	if err != nil {
 		return fmt.Errorf("running %s, %s: %w", name, v, err)
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 // newerGo is the release beside the default one with which the scripts build.
-const newerGo = "go1.27.1"
+const newerGo = "go1.27.4"
 
 func TestMain(m *testing.M) { os.Exit(withTool(m)) }
 

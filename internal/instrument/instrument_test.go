@@ -124,9 +124,9 @@ func TestApplyReplacesFile(t *testing.T) {
 }
 
 func TestApplyMissingFile(t *testing.T) {
-	set := mustSet(t, "go1.27.1")
+	set := mustSet(t, "go1.27.4")
 	_, _, err := Apply(set, "vendor/golang.org/x/sys/unix", map[string][]byte{"other.go": []byte("package unix\n")})
-	want := "compiling vendor/golang.org/x/sys/unix: file unix.go not found (go1.27.1; this remotec supports 1.26, 1.27)"
+	want := "compiling vendor/golang.org/x/sys/unix: file unix.go not found (go1.27.4; this remotec supports 1.26, 1.27)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

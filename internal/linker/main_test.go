@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 var cacheDir string
 
 // newerGo is a toolchain that is tested too when it has been downloaded.
-const newerGo = "go1.27.1"
+const newerGo = "go1.27.4"
 
 // A tree is a Go tree to test with.
 type tree struct{ root, version string }

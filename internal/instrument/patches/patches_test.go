@@ -14,7 +14,7 @@ import (
 
 // toolchains are the Go versions whose sources the patches must fit, beside
 // the one that runs the tests.
-var toolchains = []string{"local", "go1.26.8", "go1.27.1"}
+var toolchains = []string{"local", "go1.26.8", "go1.26.11", "go1.27.1", "go1.27.4"}
 
 // TestPatchesFit carries out all patches on the sources of each supported Go
 // that is installed.
