@@ -182,6 +182,12 @@ var spreadPatches = []Patch{
 		Edit: ReplaceExpr{From: "!sgp.g.selectDone.CompareAndSwap(0, 1)", To: "!remoteWins(sgp.g)"},
 	},
 	{
+		Name:    "chan-claim-inline",
+		Reason:  "the call makes it too large to be inlined; who finds that nobody waits, as with most values of a buffered channel, does without it",
+		Package: "runtime", File: "chan.go", Func: "(*waitq).dequeue",
+		Edit: RenameFunc{To: "remoteDequeue"},
+	},
+	{
 		Name:    "chan-settle-select",
 		Reason:  "other processes leave it to the channel's home to serve who waits",
 		Package: "runtime", File: "select.go", Func: "sellock",
