@@ -129,11 +129,10 @@ func TestServeNodes(t *testing.T) {
 			}
 		}
 		// The server counts a session as long as its process is there, which ends after the program.
-		var list []psNode
 		var o outcome
 		idle := func() bool {
 			o = finish(t, s.in(s.server, s.tool, "ps", "-server", s.addr, "-nodes", "-json"))
-			list = nil
+			var list []psNode
 			err := json.Unmarshal([]byte(o.out), &list)
 			return err == nil && len(list) == 2 && list[0].Address == clientIP && list[0].Sessions == 0 && list[1].Sessions == 0
 		}

@@ -27,9 +27,9 @@ const (
 // Time runs f, which does n operations, and prints the time of one operation
 // in nanoseconds.
 func Time(name string, n int, f func()) {
-	if only, _, set := accounting(); set {
+	if only, tool, set := accounting(); set {
 		if name == only {
-			accounted(name, n, f)
+			accounted(name, tool, n, f)
 		}
 		return
 	}
@@ -73,9 +73,8 @@ func accounting() (name, tool string, set bool) {
 // accounted prints the time of an operation of f under name with "account/" before it, and that without
 // accounts, which is taken first, with "without/". It is that of the fast repetitions: what else the machine does
 // meanwhile is more than accounts cost, too.
-func accounted(name string, n int, f func()) {
+func accounted(name, tool string, n int, f func()) {
 	const fast = 0.1
-	_, tool, _ := accounting()
 	median(f) // the heap grows, the processor warms up
 	without := quantile(f, fast)
 	out, err := exec.Command(tool, "stats").CombinedOutput()
