@@ -263,6 +263,16 @@ func (r *running) mind(h *node.Host, number int) {
 	r.end(number)
 }
 
+// lostProcess returns the first process of a node that is lost, if one is.
+func (r *running) lostProcess() (number int, ok bool) {
+	for k := range r.children {
+		if h := r.hosts.of(k, len(r.children)); h != nil && h.IsLost() {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
 // startFar starts process k on another host.
 func (r *running) startFar(h *node.Host, k int, env []string, number string) (*fds.Conn, error) {
 	n, first, count := max(r.cfg.Processes, 1), k, 0
@@ -414,7 +424,9 @@ func (r *running) further(number int, conn *fds.Conn) {
 		conn.Shutdown()
 		return
 	}
-	if err != nil && !r.over.Load() {
+	if lost, ok := r.lostProcess(); ok {
+		number = lost // which may be why, and is what the user is told
+	} else if err != nil && !r.over.Load() {
 		r.cfg.log.Warn("session ended", "session", r.id, "process", number, "err", err)
 		r.session.End(err.Error())
 	}
