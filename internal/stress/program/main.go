@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -180,6 +181,7 @@ func late(list []*worker, now time.Duration) {
 		}
 	}
 	if bad > 0 {
+		debug.SetTraceback("all")
 		panic("stress: a round does not end")
 	}
 }
