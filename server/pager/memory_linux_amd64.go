@@ -304,8 +304,8 @@ func (p *process) offset(addr uintptr) (int64, error) {
 // check makes an operation on the process's address space. One that is gone, or about
 // to be, is no error: its memfd stays what it was.
 //
-// The kernel says ESRCH where the address space is gone. While it is being taken
-// down, ranges cannot be found: ENOENT or ENOMEM, which also stand for a range that
+// The kernel says ESRCH where the address space is gone, but ENOMEM to who registers memory there. While it is
+// being taken down, ranges cannot be found: ENOENT or ENOMEM, which also stand for a range that
 // is not mapped or a lack of memory. So these are tried again for a while.
 func (p *process) check(doing string, addr uintptr, operation func() error) error {
 	if p.gone.Load() {
@@ -316,7 +316,7 @@ func (p *process) check(doing string, addr uintptr, operation func() error) erro
 		if err == nil {
 			return nil
 		}
-		if errors.Is(err, unix.ESRCH) {
+		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENOMEM) && spaceGone(p.uffd) {
 			p.gone.Store(true)
 			return nil
 		}

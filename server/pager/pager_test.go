@@ -222,6 +222,16 @@ func TestKilled(t *testing.T) {
 	pager.Pins().Abandon(1)
 }
 
+// TestKilledAlone has a process die whose memory nobody has asked for so far.
+func TestKilledAlone(t *testing.T) {
+	_, procs := start(t, 2, nil)
+	procs[1].store(t, slot(1), 6)
+	procs[1].kill()
+	if got := procs[0].load(t, slot(1)); got != 6 {
+		t.Errorf("read %d of a page of a dead process, want 6", got)
+	}
+}
+
 func TestPinsOfTravellingPages(t *testing.T) {
 	pager, procs := start(t, 3, nil)
 	object := slot(2) + 0x1230

@@ -180,6 +180,13 @@ func writeProtect(uffd int, addr uintptr, mode uint64) error {
 	return writeProtectRange(uffd, addr, 4096, mode)
 }
 
+// spaceGone reports whether the address space of uffd is: there is nothing to be protected on the last page that a
+// program could map, so that the kernel says ENOENT as long as it can look.
+func spaceGone(uffd int) bool {
+	const last = 1<<47 - 2*4096
+	return writeProtect(uffd, last, 0) == unix.ESRCH
+}
+
 func writeProtectRange(uffd int, addr uintptr, size int, mode uint64) error {
 	arg := protectArg{uffdioRange{uint64(addr), uint64(size)}, mode}
 	return ioctl(uffd, uffdioWriteProtect, unsafe.Pointer(&arg))
