@@ -424,11 +424,13 @@ func (r *running) further(number int, conn *fds.Conn) {
 		conn.Shutdown()
 		return
 	}
-	if lost, ok := r.lostProcess(); ok {
-		number = lost // which may be why, and is what the user is told
-	} else if err != nil && !r.over.Load() {
-		r.cfg.log.Warn("session ended", "session", r.id, "process", number, "err", err)
-		r.session.End(err.Error())
+	if err != nil && !r.over.Load() {
+		if lost, ok := r.lostProcess(); ok {
+			number = lost // which is why, and what the user is told
+		} else {
+			r.cfg.log.Warn("session ended", "session", r.id, "process", number, "err", err)
+			r.session.End(err.Error())
+		}
 	}
 	r.end(number)
 	conn.Shutdown()
