@@ -125,9 +125,9 @@ var memoryPatches = []Patch{
 	},
 	{
 		Name:    "poll-memory",
-		Reason:  "the address of a pollDesc tells which process polls",
+		Reason:  "the address of a pollDesc tells which process polls, and others look at its state",
 		Package: "runtime", File: "netpoll.go", Func: "(*pollCache).alloc",
-		Edit: ReplaceCall{From: "persistentalloc", To: "remotePermanentAlloc"},
+		Edit: ReplaceCall{From: "persistentalloc", To: "remotePollMemory"},
 	},
 	{
 		Name:    "lock",

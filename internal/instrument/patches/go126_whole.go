@@ -244,13 +244,13 @@ var shipPatches = []Patch{
 		Name:    "poll-reset",
 		Reason:  "a descriptor is polled by the process that opened it",
 		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollReset",
-		Edit: InsertAtEntry{Code: "if remoteElsewhere(uintptr(unsafe.Pointer(pd))) { return remotePoll(remotePollsReset, pd, mode, 0) }"},
+		Edit: InsertAtEntry{Code: "if !remotePlain && remoteElsewhere(uintptr(unsafe.Pointer(pd))) { return remotePoll(remotePollsReset, pd, mode, 0) }"},
 	},
 	{
 		Name:    "poll-wait",
 		Reason:  "as poll-reset",
 		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollWait",
-		Edit: InsertAtEntry{Code: "if remoteElsewhere(uintptr(unsafe.Pointer(pd))) { return remotePoll(remotePollsWait, pd, mode, 0) }"},
+		Edit: InsertAtEntry{Code: "if remoteElsewhere(uintptr(unsafe.Pointer(pd))) { return remotePollWait(pd, mode) }"},
 	},
 	{
 		Name:    "poll-wait-canceled",
@@ -275,6 +275,42 @@ var shipPatches = []Patch{
 		Reason:  "as poll-reset",
 		Package: "runtime", File: "netpoll.go", Func: "poll_runtime_pollClose",
 		Edit: InsertAtEntry{Code: "if remoteElsewhere(uintptr(unsafe.Pointer(pd))) { remotePoll(remotePollsClose, pd, 0, 0); return }"},
+	},
+	{
+		Name:    "poll-lock",
+		Reason:  "each use of a descriptor changes its lock: that is in memory that processes have in common",
+		Package: "internal/poll", File: "fd_mutex.go",
+		Edit: AddStructField{Type: "fdMutex", Field: "remoteCommon atomic.Pointer[remoteMutex]"},
+	},
+	{
+		Name:    "poll-lock-incref",
+		Reason:  "as poll-lock",
+		Package: "internal/poll", File: "fd_mutex.go", Func: "(*fdMutex).incref",
+		Edit: InsertAtEntry{Code: "mu = mu.remotely()"},
+	},
+	{
+		Name:    "poll-lock-close",
+		Reason:  "as poll-lock",
+		Package: "internal/poll", File: "fd_mutex.go", Func: "(*fdMutex).increfAndClose",
+		Edit: InsertAtEntry{Code: "mu = mu.remotely()"},
+	},
+	{
+		Name:    "poll-lock-decref",
+		Reason:  "as poll-lock",
+		Package: "internal/poll", File: "fd_mutex.go", Func: "(*fdMutex).decref",
+		Edit: InsertAtEntry{Code: "mu = mu.remotely()"},
+	},
+	{
+		Name:    "poll-lock-rwlock",
+		Reason:  "as poll-lock",
+		Package: "internal/poll", File: "fd_mutex.go", Func: "(*fdMutex).rwlock",
+		Edit: InsertAtEntry{Code: "mu = mu.remotely()"},
+	},
+	{
+		Name:    "poll-lock-rwunlock",
+		Reason:  "as poll-lock",
+		Package: "internal/poll", File: "fd_mutex.go", Func: "(*fdMutex).rwunlock",
+		Edit: InsertAtEntry{Code: "mu = mu.remotely()"},
 	},
 	{
 		Name:    "pool-get",
