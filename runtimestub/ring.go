@@ -50,7 +50,7 @@ func (l *link) ringExchange(limit int64) []byte {
 	cpu := currentCPU()
 	xchg(l.word(wire.RingClientCPU), cpu)
 	xchg(state, wire.RingPosted)
-	if xchg(l.word(wire.RingServerWaits), 0) != 0 {
+	if load(l.word(wire.RingServerWaits)) != 0 {
 		futexWake(state)
 	}
 	if load(l.word(wire.RingServerCPU)) != cpu {

@@ -16,10 +16,12 @@ package wire
 //	RingRequest       the request frame
 //	RingAnswer        the reply frame
 //
-// Posting is: write the frame, exchange the state, and if the peer's flag was
-// set, clear it and wake the state's futex. Waiting is: set the own flag, look
-// at the state again, wait on the futex. All of it is sequentially consistent,
+// Posting is: write the frame, exchange the state, and if the peer's flag is
+// set, wake the state's futex. Waiting is: set the own flag, look
+// at the state again, wait on the futex; and clear the flag afterwards. All of it is sequentially consistent,
 // so that either the waiter sees the new state or the poster sees the flag.
+// Nobody clears the peer's flag: a poster that is late to look at it may find the one that
+// the peer, which has seen what was posted, has set to wait for the next post; and wake it before it waits.
 // Before it waits, a side may spin for a few microseconds if the peer is on
 // another CPU: on the same one it would only keep the peer from running.
 //

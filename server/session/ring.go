@@ -110,7 +110,7 @@ func (r *ring) reply(frame []byte) error {
 	if !atomic.CompareAndSwapUint32(state, wire.RingPosted, wire.RingReply) {
 		return io.EOF
 	}
-	if atomic.SwapUint32(r.word(wire.RingClientWaits), 0) != 0 {
+	if atomic.LoadUint32(r.word(wire.RingClientWaits)) != 0 {
 		futex(state, futexWake, 1)
 	}
 	return nil

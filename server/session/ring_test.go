@@ -61,7 +61,7 @@ func (c client) call(frame []byte, spin bool) []byte {
 	copy(c.mem[wire.RingRequestStart:], frame)
 	state := c.word(wire.RingStateOffset)
 	atomic.StoreUint32(state, wire.RingPosted)
-	if atomic.SwapUint32(c.word(wire.RingServerWaits), 0) != 0 {
+	if atomic.LoadUint32(c.word(wire.RingServerWaits)) != 0 {
 		futex(state, futexWake, 1)
 	}
 	for spin && atomic.LoadUint32(state) == wire.RingPosted {
